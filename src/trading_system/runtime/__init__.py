@@ -1,0 +1,1 @@
+"""What `trading up` runs: databases from wheels, migrations, processes, their order."""

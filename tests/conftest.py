@@ -1,0 +1,113 @@
+"""A real PostgreSQL and a real Valkey for the tests that ask for them.
+
+One server of each a test session (and a worker of pytest-xdist), in a temporary
+directory; `TEST_POSTGRES_URL` and `TEST_REDIS_URL` name servers of one's own instead.
+Each test module that asks for `database_url` gets its own database, cloned from one that
+was migrated once.
+"""
+
+import os
+import re
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import URL, make_url
+
+from trading_system.runtime import databases, migrate
+from trading_system.runtime.ports import free_port
+from trading_system.runtime.postgres import PostgresServer, server_account
+from trading_system.runtime.valkey import ValkeyServer
+
+ROLE_PASSWORD = "only-for-tests"
+
+# Tests lose their databases anyhow, so nothing waits for the disk.
+NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+@pytest.fixture(scope="session")
+def server_directory() -> Iterator[Path]:
+    """Where the servers of this session live: reachable for whoever runs them."""
+    directory = Path(tempfile.mkdtemp(prefix="trading-tests-"))
+    directory.chmod(0o755)
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(server_directory: Path) -> Iterator[str]:
+    """The URL of a PostgreSQL server, for a role that makes databases and roles."""
+    if url := os.environ.get("TEST_POSTGRES_URL"):
+        yield url
+        return
+    data = server_directory / "postgres"
+    server = PostgresServer(
+        data, free_port(), secrets.token_hex(16), server_account(data), NOT_DURABLE
+    )
+    with server.running(server_directory / "postgres.log"):
+        databases.ensure_owner(server.url(), ROLE_PASSWORD)
+        yield text(server.url().set(username=databases.OWNER, password=ROLE_PASSWORD))
+
+
+@pytest.fixture(scope="session")
+def redis_url(server_directory: Path) -> Iterator[str]:
+    """The URL of a Valkey server."""
+    if url := os.environ.get("TEST_REDIS_URL"):
+        yield url
+        return
+    server = ValkeyServer(
+        server_directory / "valkey", free_port(), secrets.token_hex(16)
+    )
+    with server.running(server_directory / "valkey.log"):
+        yield server.url()
+
+
+@pytest.fixture(scope="session")
+def database_template(postgres_url: str) -> Iterator[str]:
+    """The name of a migrated database that `database_url` clones."""
+    owner = make_url(postgres_url)
+    name = f"template_{secrets.token_hex(4)}"
+    roles = dict.fromkeys(databases.SERVICE_ROLES, ROLE_PASSWORD)
+    databases.ensure_roles(owner, roles)
+    databases.ensure_database(owner, name)
+    migrate.upgrade(owner.set(database=name))
+    yield name
+    drop_database(owner, name)
+
+
+@pytest.fixture(scope="module")
+def database_url(
+    postgres_url: str, database_template: str, request: pytest.FixtureRequest
+) -> Iterator[str]:
+    """The owner's URL of a migrated, empty database that this module has to itself."""
+    owner = make_url(postgres_url)
+    module = re.sub(r"\W", "_", request.path.stem)[:40]
+    name = f"{module}_{secrets.token_hex(4)}"
+    with databases.connected(owner) as connection, connection.cursor() as cursor:
+        cursor.execute(f'create database "{name}" template "{database_template}"')
+    databases.admit_roles(owner.set(database=name), databases.SERVICE_ROLES)
+    yield text(owner.set(database=name))
+    drop_database(owner, name)
+
+
+@pytest.fixture(scope="module")
+def service_database_url(database_url: str) -> Callable[[str], str]:
+    """Return the URL of this module's database for one service's own role."""
+
+    def url_of(service: str) -> str:
+        role = databases.role_of(service)
+        return text(make_url(database_url).set(username=role, password=ROLE_PASSWORD))
+
+    return url_of
+
+
+def drop_database(owner: URL, name: str) -> None:
+    with databases.connected(owner) as connection, connection.cursor() as cursor:
+        cursor.execute(f'drop database if exists "{name}" with (force)')
+
+
+def text(url: URL) -> str:
+    return url.render_as_string(hide_password=False)
