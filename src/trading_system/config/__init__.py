@@ -1,0 +1,1 @@
+"""What differs between two machines, and what runs: the environment and the files."""
