@@ -1,0 +1,1 @@
+"""The kernel: what every process of the trading system shares."""

@@ -1,0 +1,276 @@
+"""Reading the event log: each service's events, in order, exactly once.
+
+PostgreSQL holds every event; Redis only rings the bell. A handler's effects, its inbox
+row, what it publishes and the cursor commit together, so that a process may die at any
+point and nothing is skipped or done twice.
+"""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Generic
+
+from loguru import logger
+from pydantic import ValidationError
+from sqlalchemy import Row, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import SQLAlchemyError
+
+from trading_system.clock import utc_now
+from trading_system.database import Database, Tx, connection_lost
+from trading_system.messaging import EventHandlers, NewerEvent
+from trading_system.models import ConsumerCursor, DeadLetter, HandledEvent, LoggedEvent
+
+BATCH = 200
+LOOK_AGAIN = 1.0
+"""Seconds after which a consumer looks although no bell rang."""
+
+RETRIES = tuple(timedelta(seconds=s) for s in (1, 5, 30, 120, 600))
+"""How long a failed event waits before each further attempt; then it is parked."""
+
+
+class Consumer(Generic[Tx]):
+    """Reads the log for one service and calls its handlers, in order, exactly once."""
+
+    def __init__(
+        self,
+        database: Database[Tx],
+        on: EventHandlers[Tx],
+        heard: Callable[[set[str]], None] = lambda topics: None,
+    ) -> None:
+        self.database = database
+        self.on = on
+        self._heard = heard
+        self._bell = threading.Event()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.cursor = 0
+        self.failing = False
+
+    def start(self) -> None:
+        """Begin to listen, in a thread of its own."""
+        self._thread = threading.Thread(
+            target=self._run, name=f"{self.on.consumer}-consumer", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the batch at hand."""
+        self._stopping.set()
+        self._bell.set()
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+
+    def ring(self) -> None:
+        """Look at the log now."""
+        self._bell.set()
+
+    def _run(self) -> None:
+        pause = LOOK_AGAIN
+        while not self._stopping.is_set():
+            self._bell.clear()
+            try:
+                more = self.consume()
+                self.failing, pause = False, LOOK_AGAIN
+            except SQLAlchemyError as error:
+                # PostgreSQL is away, restarting or busy: nothing was committed, so
+                # the same events come again.
+                if not self.failing:
+                    logger.warning("consumer waits for the database: {}", error)
+                self.failing, more = True, False
+                pause = min(pause * 2, 10.0)
+            if not more:
+                self._bell.wait(pause)
+
+    def consume(self) -> bool:
+        """Handle one batch; return whether there may be more."""
+        topics: set[str] = set()
+        with self.database.transaction() as tx:
+            cursor = self._locked_cursor(tx)
+            if cursor.paused:
+                self.cursor = cursor.last_seq
+                return False
+            last, rows = self._after(tx, cursor.last_seq)
+            blocked = self._blocked_keys(tx)
+            for row in rows:
+                try:
+                    if self._take(tx, row, blocked):
+                        topics.add(row.topic)
+                except NewerEvent as error:
+                    cursor.paused, cursor.paused_reason = True, str(error)
+                    last = row.seq - 1
+                    logger.critical("consumer paused: {}", error)
+                    break
+            topics |= self._retry_due(tx)
+            if cursor.last_seq != last:
+                cursor.last_seq, cursor.updated_at = last, utc_now()
+        self.cursor = last
+        if topics:
+            self._heard(topics)
+        return len(rows) == BATCH
+
+    def _locked_cursor(self, tx: Tx) -> ConsumerCursor:
+        # A second instance of the service waits here until this one's connection ends.
+        query = (
+            select(ConsumerCursor)
+            .where(ConsumerCursor.consumer == self.on.consumer)
+            .with_for_update()
+        )
+        cursor = tx.session.scalar(query)
+        if cursor is None:
+            tx.session.execute(
+                insert(ConsumerCursor)
+                .values(consumer=self.on.consumer)
+                .on_conflict_do_nothing()
+            )
+            cursor = tx.session.scalars(query).one()
+        return cursor
+
+    def _after(self, tx: Tx, seq: int) -> tuple[int, list[Row[Any]]]:
+        columns = LoggedEvent.__table__.c
+        rows = tx.session.execute(
+            select(*columns)
+            .where(columns.seq > seq, columns.topic.in_(self.on.topics))
+            .order_by(columns.seq)
+            .limit(BATCH)
+        ).all()
+        if len(rows) == BATCH:
+            return rows[-1].seq, list(rows)
+        # Events of other topics are passed over too, so that lag and idleness are
+        # measured against the whole log. Sequence order is commit order, so what
+        # this statement sees beyond the rows above cannot be of our topics unless
+        # it committed in between: then it is left for the next look.
+        end = rows[-1].seq if rows else seq
+        skip = tx.session.scalar(
+            text(
+                "select coalesce(max(e.seq), :end) from shared.events e"
+                " where e.seq > :end and e.seq < coalesce((select min(f.seq)"
+                " from shared.events f where f.seq > :end and f.topic = any(:topics)),"
+                " 9223372036854775807)"
+            ),
+            {"end": end, "topics": self.on.topics},
+        )
+        return int(skip or end), list(rows)
+
+    def _take(self, tx: Tx, row: Row[Any], blocked: set[tuple[str, str]]) -> bool:
+        if (row.topic, row.key) in blocked:
+            self._bury(tx, row, status="held", error=None)
+            return False
+        try:
+            with tx.session.begin_nested():
+                return self._handle_once(tx, row)
+        except NewerEvent:
+            raise
+        except Exception as error:  # a poison event must not stop the others
+            if connection_lost(error):
+                raise
+            logger.exception("{} {} could not be handled", row.topic, row.key)
+            self._bury(tx, row, status="retrying", error=error)
+            blocked.add((row.topic, row.key))
+            return False
+
+    def _handle_once(self, tx: Tx, row: Row[Any]) -> bool:
+        inserted = tx.session.execute(
+            insert(HandledEvent)
+            .values(consumer=self.on.consumer, event_id=row.event_id, seq=row.seq)
+            .on_conflict_do_nothing()
+            .returning(HandledEvent.seq)
+        ).first()
+        if inserted is None:
+            return False
+        self.on.handle(row, tx)
+        return True
+
+    def _blocked_keys(self, tx: Tx) -> set[tuple[str, str]]:
+        rows = tx.session.execute(
+            select(DeadLetter.topic, DeadLetter.key).where(
+                DeadLetter.consumer == self.on.consumer,
+                DeadLetter.status.in_(("retrying", "parked", "held")),
+            )
+        )
+        return {(topic, key) for topic, key in rows}
+
+    def _bury(
+        self, tx: Tx, row: Row[Any], *, status: str, error: Exception | None
+    ) -> None:
+        first = utc_now() + RETRIES[0]
+        tx.session.execute(
+            insert(DeadLetter)
+            .values(
+                consumer=self.on.consumer,
+                event_id=row.event_id,
+                seq=row.seq,
+                topic=row.topic,
+                key=row.key,
+                attempts=0 if error is None else 1,
+                status=status,
+                last_error=None if error is None else _said(error),
+                next_attempt_at=None if error is None else first,
+            )
+            .on_conflict_do_nothing()
+        )
+
+    def _retry_due(self, tx: Tx) -> set[str]:
+        letters = tx.session.scalars(
+            select(DeadLetter)
+            .where(
+                DeadLetter.consumer == self.on.consumer,
+                DeadLetter.status.in_(("retrying", "held")),
+            )
+            .order_by(DeadLetter.seq)
+        ).all()
+        if not letters:
+            return set()
+        parked = tx.session.execute(
+            select(DeadLetter.topic, DeadLetter.key).where(
+                DeadLetter.consumer == self.on.consumer, DeadLetter.status == "parked"
+            )
+        )
+        waiting = {(topic, key) for topic, key in parked}
+        now, topics = utc_now(), set()
+        for letter in letters:
+            about = (letter.topic, letter.key)
+            due = letter.next_attempt_at is None or letter.next_attempt_at <= now
+            if about in waiting or not due:
+                waiting.add(about)
+                continue
+            if self._attempt(tx, letter):
+                topics.add(letter.topic)
+            else:
+                waiting.add(about)
+        return topics
+
+    def _attempt(self, tx: Tx, letter: DeadLetter) -> bool:
+        columns = LoggedEvent.__table__.c
+        row = tx.session.execute(
+            select(*columns).where(columns.event_id == letter.event_id)
+        ).one()
+        try:
+            with tx.session.begin_nested():
+                self._handle_once(tx, row)
+        except Exception as error:  # counted; parked after the last attempt
+            if connection_lost(error):
+                raise
+            letter.attempts += 1
+            letter.last_error = _said(error)
+            if letter.attempts > len(RETRIES):
+                letter.status, letter.next_attempt_at = "parked", None
+                logger.critical(
+                    "{} {} is parked after {} attempts: {}",
+                    letter.topic,
+                    letter.key,
+                    letter.attempts,
+                    letter.last_error,
+                )
+            else:
+                letter.status = "retrying"
+                letter.next_attempt_at = utc_now() + RETRIES[letter.attempts - 1]
+            return False
+        letter.status, letter.decided_at = "replayed", utc_now()
+        return True
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        return f"payload does not fit: {error.errors(include_url=False)[:3]}"
+    return f"{type(error).__name__}: {error}"[:2000]

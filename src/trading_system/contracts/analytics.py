@@ -1,0 +1,173 @@
+"""What analytics says: performance, round trips, reports, backtests."""
+
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from trading_system.messaging import Event
+from trading_system.vocabulary import Instant, Money, Number, View
+
+
+class PerformanceCalculated(Event, topic="analytics.performance_calculated"):
+    """The figures of a day are there, per strategy and for the portfolio."""
+
+    day: date
+    strategies: tuple[str, ...]
+    portfolio_return: float | None
+    summary: str
+    market_time: Instant
+
+    @property
+    def key(self) -> str:
+        return "portfolio"
+
+
+class ReportGenerated(Event, topic="analytics.report_generated"):
+    """A report was written."""
+
+    report_id: UUID
+    kind: str
+    period_start: date
+    period_end: date
+    title: str
+    market_time: Instant
+
+    @property
+    def key(self) -> str:
+        return self.kind
+
+
+class BacktestCompleted(Event, topic="analytics.backtest_completed"):
+    """A backtest ended."""
+
+    backtest_id: UUID
+    strategy: str
+    status: str
+    trades: int
+    total_return: float | None
+    summary: str
+
+    @property
+    def key(self) -> str:
+        return self.strategy
+
+
+class RoundTripClosed(Event, topic="analytics.round_trip_closed"):
+    """A position of a strategy went back to flat."""
+
+    round_trip_id: UUID
+    strategy: str
+    symbol: str
+    net_pnl: Money
+    market_time: Instant
+
+    @property
+    def key(self) -> str:
+        return f"{self.strategy}:{self.symbol}"
+
+
+class MetricView(View):
+    """A figure, how it was computed and from how many observations."""
+
+    name: str
+    value: float | None
+    unit: str
+    n: int
+    convention: str
+    reason: str | None = None
+
+
+class PerformanceView(View):
+    """Performance of a strategy, or of the portfolio, up to a day."""
+
+    strategy: str
+    date: date
+    returns: float | None
+    sharpe_ratio: float | None
+    metrics: list[MetricView] = []
+
+
+class RoundTripView(View):
+    """A trade from flat to flat."""
+
+    round_trip_id: UUID
+    strategy: str
+    symbol: str
+    side: str
+    quantity: Number
+    entry_time: Instant
+    exit_time: Instant | None
+    entry_price: Number
+    exit_price: Number | None
+    gross_pnl: Money | None
+    fees: Money
+    net_pnl: Money | None
+    return_fraction: float | None
+    mae: Money | None = None
+    mfe: Money | None = None
+    bars_held: int | None = None
+    entry_order_id: UUID | None = None
+    exit_order_id: UUID | None = None
+    entry_correlation_id: UUID | None = None
+    exit_correlation_id: UUID | None = None
+    slippage_bps: float | None = None
+
+
+class PortfolioRow(View):
+    """A symbol's part in the portfolio."""
+
+    account_id: str
+    symbol: str
+    total_value: Money
+    pnl: Money
+
+
+class PortfolioSummaryView(View):
+    """The portfolio by symbol, with its totals."""
+
+    account_id: str
+    total_value: Money | None
+    pnl: Money | None
+    rows: list[PortfolioRow]
+    market_time: Instant | None
+
+
+class ReportView(View):
+    """A report that was written."""
+
+    report_id: UUID
+    kind: str
+    title: str
+    period_start: date
+    period_end: date
+    created_at: Instant
+    content: dict[str, Any] = {}
+
+
+class BacktestView(View):
+    """A backtest: what was asked, how it went, what came out."""
+
+    backtest_id: UUID
+    strategy: str
+    status: str
+    parameters: dict[str, Any]
+    symbols: list[str]
+    period_start: date | None
+    period_end: date | None
+    created_at: Instant
+    finished_at: Instant | None = None
+    summary: str = ""
+    metrics: list[MetricView] = []
+    trades: int = 0
+    total_return: float | None = None
+    provenance: dict[str, Any] = {}
+
+
+class AnalyticsRunResult(View):
+    """What one run of an analytics flow did."""
+
+    status: str
+    examined: int = 0
+    changed: int = 0
+    summary: str = ""
+    detail: dict[str, Any] = {}

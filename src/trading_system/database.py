@@ -1,0 +1,183 @@
+"""Transactions on PostgreSQL: one that writes, one that only reads.
+
+A service has one :class:`Database` of its own :class:`Transaction`, whose properties
+are the service's repositories.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Generic, Protocol, Self, TypeVar
+from uuid import UUID
+
+from sqlalchemy import Engine, create_engine, select, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.orm import Session
+
+from trading_system.errors import Misconfigured
+from trading_system.models import AuditEntry, StagedEvent, SystemConfig
+from trading_system.vocabulary import TradingMode
+
+POOL_SIZE = 5
+POOL_OVERFLOW = 10
+
+
+class Publishable(Protocol):
+    """What a transaction needs to know of an event."""
+
+    @property
+    def key(self) -> str: ...
+
+    def staged(self) -> dict[str, Any]: ...
+
+
+class Transaction:
+    """A unit of work: what it writes and what it publishes commit together."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.topics: list[str] = []
+        self.causation_id: UUID | None = None
+        self.correlation_id: UUID | None = None
+
+    def publish(self, event: Publishable) -> None:
+        """Add an event to the log when, and only when, this transaction commits."""
+        values = event.staged()
+        values["causation_id"] = values["causation_id"] or self.causation_id
+        values["correlation_id"] = values["correlation_id"] or self.correlation_id
+        self.session.add(StagedEvent(**values))
+        self.topics.append(values["topic"])
+
+    def audit(
+        self,
+        *,
+        user_id: str,
+        table_name: str,
+        operation: str,
+        old_values: dict[str, Any] | None = None,
+        new_values: dict[str, Any] | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Record a change that no row trigger sees."""
+        self.session.add(
+            AuditEntry(
+                user_id=user_id,
+                table_name=table_name,
+                operation=operation,
+                old_values=old_values,
+                new_values=new_values,
+                reason=reason,
+            )
+        )
+
+    def act_as(self, user_id: str, reason: str | None = None) -> None:
+        """Name who is behind the changes of this transaction, for the audit log."""
+        self.session.execute(
+            text(
+                "select set_config('app.user', :user, true),"
+                " set_config('app.reason', :reason, true)"
+            ),
+            {"user": user_id, "reason": reason or ""},
+        )
+
+    def config(self, key: str) -> Any:
+        """Return a fact of this installation, or None when it is not known."""
+        return self.session.scalar(
+            select(SystemConfig.config_value).where(SystemConfig.config_key == key)
+        )
+
+    @property
+    def account_id(self) -> str:
+        """The broker account that this database belongs to."""
+        account = self.config("account_id")
+        if account is None:
+            raise Misconfigured(
+                "This database is not bound to a broker account yet.",
+                remedy="Start the system with `trading up`, which binds it.",
+            )
+        return str(account)
+
+    @property
+    def mode(self) -> TradingMode:
+        """The trading mode that this database belongs to."""
+        return TradingMode(self.config("mode") or TradingMode.SIMULATED)
+
+
+Tx = TypeVar("Tx", bound=Transaction)
+
+
+class Database(Generic[Tx]):
+    """Connections of one process to its database, as one role.
+
+    After a transaction that published events has committed, `committed` is called
+    with their topics and the last sequence number.
+    """
+
+    def __init__(self, engine: Engine, transaction: type[Tx]) -> None:
+        self.engine = engine
+        self._transaction = transaction
+        self.committed: list[Callable[[list[str], int], None]] = []
+
+    @classmethod
+    def connect(
+        cls, url: str, transaction: type[Tx], application_name: str = "trading"
+    ) -> Self:
+        """Return a database; connections are opened when they are needed."""
+        engine = create_engine(
+            url,
+            pool_size=POOL_SIZE,
+            max_overflow=POOL_OVERFLOW,
+            pool_timeout=5,
+            pool_pre_ping=True,
+            connect_args={
+                "application_name": application_name,
+                "connect_timeout": 5,
+                "options": "-c timezone=UTC",
+            },
+        )
+        return cls(engine, transaction)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Tx]:
+        """Yield a unit of work; commit at the end, roll back on an exception."""
+        with Session(self.engine) as session:
+            tx = self._transaction(session)
+            yield tx
+            session.commit()
+            if tx.topics:
+                sequence = session.scalar(text("select shared.last_sequence()"))
+                session.rollback()
+        # After the session has closed: no connection is held while others wake.
+        if tx.topics:
+            for tell in self.committed:
+                tell(tx.topics, sequence or 0)
+
+    @contextmanager
+    def read_only(self) -> Iterator[Tx]:
+        """Yield a consistent snapshot; PostgreSQL itself refuses writes in it."""
+        with Session(self.engine) as session:
+            session.connection(
+                execution_options={
+                    "isolation_level": "REPEATABLE READ",
+                    "postgresql_readonly": True,
+                }
+            )
+            yield self._transaction(session)
+            session.rollback()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def connection_lost(error: BaseException) -> bool:
+    """Say whether an error means that PostgreSQL is away, not that a row is wrong."""
+    if isinstance(error, InterfaceError):
+        return True
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    if isinstance(error, OperationalError):
+        # Class 40 (serialization, deadlock) and 55 (lock not available) are answers
+        # of a server that is there; without a code there is no server.
+        code: str | None = getattr(error.orig, "pgcode", None)
+        return code is None or code[:2] in {"57", "08", "53"}
+    return False
