@@ -14,7 +14,10 @@ def unreadable(error: SettingsError) -> str:
 def in_plain_words(error: ValidationError) -> str:
     """Say which settings are wrong, and how."""
     return "\n".join(
-        _problem(problem["loc"], problem["msg"]) for problem in error.errors()
+        _problem(problem["loc"], problem["msg"])
+        for problem in error.errors()
+        # It follows from another problem, which has a line of its own.
+        if problem["type"] != "default_factory_not_called"
     )
 
 
