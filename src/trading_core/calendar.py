@@ -9,6 +9,7 @@ and read its output with `Calendar.from_json`.
 import argparse
 import json
 import sys
+import warnings
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -264,7 +265,11 @@ def xnys_sessions(start: date, end: date) -> list[Session]:
 
     # By default it knows twenty years only, and it refuses a range without sessions.
     margin = timedelta(days=14)
-    schedule = get_calendar("XNYS", start=start - margin, end=end + margin).schedule
+    with warnings.catch_warnings():
+        # exchange_calendars 4.13 reads Series.values, which pandas 3.1 deprecates.
+        warnings.filterwarnings("ignore", "Series.values", DeprecationWarning)
+        calendar = get_calendar("XNYS", start=start - margin, end=end + margin)
+    schedule = calendar.schedule
     return [
         Session(row.Index.date(), row.open.to_pydatetime(), row.close.to_pydatetime())
         for row in schedule.itertuples()

@@ -214,7 +214,7 @@ class RoundTrip:
         return self.closed_at is None
 
     @property
-    def return_(self) -> Decimal:
+    def return_on_cost(self) -> Decimal:
         """Net profit over the money entered."""
         return self.net / (self.quantity * self.entry_price)
 

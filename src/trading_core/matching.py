@@ -258,7 +258,7 @@ def buy_stop_collar(stop_price: Decimal) -> Decimal:
 
 
 def trailing_stop_price(order: RestingOrder, high_water: Decimal) -> Decimal:
-    """Return the stop of a trailing order at a best price: hwm less (plus) the trail."""
+    """Return the stop at a best price: the trail below it, above it for a buy."""
     if order.trail_price is not None:
         distance = order.trail_price
     else:
