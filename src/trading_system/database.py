@@ -139,7 +139,7 @@ class Database(Generic[Tx]):
     @contextmanager
     def transaction(self) -> Iterator[Tx]:
         """Yield a unit of work; commit at the end, roll back on an exception."""
-        with Session(self.engine) as session:
+        with Session(self.engine, expire_on_commit=False) as session:
             tx = self._transaction(session)
             yield tx
             session.commit()
@@ -154,7 +154,7 @@ class Database(Generic[Tx]):
     @contextmanager
     def read_only(self) -> Iterator[Tx]:
         """Yield a consistent snapshot; PostgreSQL itself refuses writes in it."""
-        with Session(self.engine) as session:
+        with Session(self.engine, expire_on_commit=False) as session:
             session.connection(
                 execution_options={
                     "isolation_level": "REPEATABLE READ",

@@ -6,76 +6,17 @@ at any point and nothing is skipped or done twice.
 """
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from loguru import logger
-from pydantic import Field
 from sqlalchemy import Row, func, select, update
 
 from trading_system.clock import utc_now
 from trading_system.database import Transaction, Tx
+from trading_system.event import Event as Event
 from trading_system.models import DeadLetter, LoggedEvent
-from trading_system.vocabulary import Model, ServiceName, new_id
-
-_ENVELOPE = {"event_id", "causation_id", "correlation_id"}
-
-
-class Event(Model):
-    """A fact that a service tells the others: past tense, complete, unchangeable.
-
-    A subclass names its topic, `<service>.<fact>`, and its `key`: events of one topic
-    with the same key are handled in the order in which they were committed.
-    """
-
-    topic: ClassVar[str]
-    schema_version: ClassVar[int] = 1
-    declared: ClassVar[dict[str, type["Event"]]] = {}
-
-    event_id: UUID = Field(default_factory=new_id)
-    correlation_id: UUID | None = None
-    causation_id: UUID | None = None
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, topic: str | None = None, **_: Any) -> None:
-        if topic is None:
-            return
-        if topic in Event.declared:
-            raise TypeError(f"topic {topic} is declared twice")
-        cls.topic = topic
-        Event.declared[topic] = cls
-
-    def __init_subclass__(cls, topic: str | None = None, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-
-    @property
-    def key(self) -> str:
-        """The thing that this event is about."""
-        raise TypeError(f"{type(self).__name__} must say what its key is")
-
-    def staged(self) -> dict[str, Any]:
-        """Return the row that stages this event."""
-        return {
-            "event_id": self.event_id,
-            "topic": self.topic,
-            "key": self.key,
-            "payload": self.model_dump(mode="json", exclude=_ENVELOPE),
-            "schema_version": self.schema_version,
-            "causation_id": self.causation_id,
-            "correlation_id": self.correlation_id,
-        }
-
-    @classmethod
-    def loaded(cls, row: Row[Any] | LoggedEvent) -> Self:
-        """Return the event of a row of the log."""
-        return cls.model_validate(
-            {
-                **row.payload,
-                "event_id": row.event_id,
-                "correlation_id": row.correlation_id,
-                "causation_id": row.causation_id,
-            }
-        )
+from trading_system.vocabulary import ServiceName
 
 
 class NewerEvent(Exception):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from loguru import logger
 
 from trading_system.errors import TradingError
-from trading_system.messaging import Event
+from trading_system.event import Event
 
 
 class Worker:

@@ -4,7 +4,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from trading_system.messaging import Event
+from trading_system.event import Event
 from trading_system.vocabulary import Instant, Money, Number, View
 
 

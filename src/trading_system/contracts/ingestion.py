@@ -3,7 +3,7 @@
 from datetime import date
 from uuid import UUID
 
-from trading_system.messaging import Event
+from trading_system.event import Event
 from trading_system.vocabulary import Instant, Symbol, View
 
 

@@ -1,0 +1,311 @@
+"""How a service becomes a process: app, consumer, workers, health, one lifespan."""
+
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Depends, FastAPI, Query, Request
+from fastapi.responses import JSONResponse
+from loguru import logger
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.concurrency import run_in_threadpool
+
+from trading_system import jobs
+from trading_system import logging as log
+from trading_system.clock import utc_now
+from trading_system.config.settings import Settings
+from trading_system.consumer import Consumer
+from trading_system.contracts.system import (
+    CheckView,
+    EventView,
+    HealthView,
+    IdleView,
+    JobClaim,
+    JobFinish,
+    JobView,
+)
+from trading_system.database import Database, Transaction
+from trading_system.doorbell import Doorbell
+from trading_system.errors import TradingError
+from trading_system.http import create_http_app, product_version
+from trading_system.log_rows import LogRows
+from trading_system.messaging import EventHandlers, events_after, log_end
+from trading_system.models import DeadLetter
+from trading_system.security import READ, Caller, requires
+from trading_system.vocabulary import ServiceName
+from trading_system.worker import Worker
+
+T = TypeVar("T", bound=Transaction)
+
+Check = Callable[[], str]
+"""A readiness check: returns what it saw, raises when it is not ready."""
+
+
+def _open_transaction(request: Request) -> Iterator[Transaction]:
+    database: Database[Transaction] = request.app.state.database
+    with database.transaction() as tx:
+        caller: Caller | None = getattr(request.state, "caller", None)
+        tx.act_as(
+            request.headers.get("X-Acting-User") or (caller.name if caller else "?")
+        )
+        yield tx
+
+
+def _open_read_only(request: Request) -> Iterator[Transaction]:
+    database: Database[Transaction] = request.app.state.database
+    with database.read_only() as tx:
+        yield tx
+
+
+# Function scope: the commit happens before the answer, so that a commit that fails
+# cannot have been answered with a success.
+in_transaction = Depends(_open_transaction, scope="function")
+in_read_only = Depends(_open_read_only, scope="function")
+
+
+def create_app(
+    service: ServiceName,
+    settings: Settings,
+    router: APIRouter,
+    *,
+    on: EventHandlers[T],
+    transaction: type[T],
+    workers: Callable[[Database[T]], Sequence[Worker]] = lambda database: (),
+    ready: Sequence[Check] = (),
+    start: Callable[[Database[T]], None] | None = None,
+    description: str = "",
+    larger_bodies: dict[str, int] | None = None,
+) -> FastAPI:
+    """Return the app of a service.
+
+    `start` runs once before the first event is handled. The consumer and the workers
+    are threads of the app's lifespan.
+    """
+    process = _Process(service, settings, on, transaction, workers, ready, start)
+    app = create_http_app(
+        f"Trading system: {service}",
+        settings,
+        description=description,
+        lifespan=process.lifespan,
+        larger_bodies=larger_bodies,
+    )
+    app.state.database = process.database
+    app.include_router(_health_routes(process))
+    reading = [requires(READ)]
+    app.include_router(_log_routes(), dependencies=reading)
+    app.include_router(router, dependencies=reading)
+    return app
+
+
+class _Process:
+    """What runs beside the routes of one service."""
+
+    def __init__(
+        self,
+        service: ServiceName,
+        settings: Settings,
+        on: EventHandlers[Any],
+        transaction: type[Transaction],
+        workers: Callable[[Database[Any]], Sequence[Worker]],
+        ready: Sequence[Check],
+        start: Callable[[Database[Any]], None] | None,
+    ) -> None:
+        self.service = service
+        self.settings = settings
+        self.instance = f"{socket.gethostname()}:{service}"
+        self.database: Database[Any] = Database.connect(
+            settings.postgres_url, transaction, f"trading {service}"
+        )
+        self.doorbell = Doorbell(settings.redis_url)
+        self.database.committed.append(self.doorbell.ring)
+        self.consumer = Consumer(self.database, on, self._heard)
+        self.database.committed.append(self._ring_own)
+        self._listens = set(on.topics)
+        self._make_workers = workers
+        self.workers: Sequence[Worker] = ()
+        self._ready = ready
+        self._start = start
+
+    @asynccontextmanager
+    async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
+        """Start what runs beside the routes, and end it in reverse."""
+        rows = LogRows(self.settings.postgres_url, level=self.settings.log_level)
+        log.configure(self.service, self.settings, rows=rows)
+        await run_in_threadpool(self._begin)
+        logger.info("{} is up", self.service)
+        yield
+        await run_in_threadpool(self._end)
+        rows.stop()
+
+    def _begin(self) -> None:
+        if self._start is not None:
+            self._start(self.database)
+        self.workers = self._make_workers(self.database)
+        for worker in self.workers:
+            worker.start()
+        self.consumer.start()
+        self.doorbell.listen(self._ring)
+
+    def _end(self) -> None:
+        self.doorbell.stop()
+        self.consumer.stop()
+        for worker in reversed(self.workers):
+            worker.stop()
+        self.database.close()
+
+    def _ring(self, topics: set[str]) -> None:
+        if topics & self._listens:
+            self.consumer.ring()
+        self._heard(topics - self._listens)
+
+    def _ring_own(self, topics: list[str], sequence: int) -> None:
+        # What this very process published it may also listen to.
+        self._ring(set(topics))
+
+    def _heard(self, topics: set[str]) -> None:
+        for worker in self.workers:
+            if worker.topics & topics:
+                worker.wake()
+
+    def checks(self) -> list[CheckView]:
+        """Look at everything this service needs."""
+        seen = [self._checked("database", self._database_answers)]
+        seen.append(self._checked("consumer", self._consumer_is_well))
+        for check in self._ready:
+            name = getattr(check, "__name__", "dependency").strip("_")
+            seen.append(self._checked(name, check))
+        for worker in self.workers:
+            status = "warn" if worker.last_error else "pass"
+            seen.append(self._seen(worker.name, status, worker.last_error or "ok"))
+        bell = self.doorbell.connected
+        seen.append(
+            self._seen("redis", "pass" if bell else "warn", "" if bell else "silent")
+        )
+        return seen
+
+    def _checked(self, name: str, check: Check) -> CheckView:
+        try:
+            return self._seen(name, "pass", check())
+        except (SQLAlchemyError, TradingError, OSError) as error:
+            return self._seen(name, "fail", f"{type(error).__name__}: {error}"[:300])
+
+    def _seen(self, name: str, status: str, output: str) -> CheckView:
+        return CheckView(component=name, status=status, output=output, time=utc_now())
+
+    def _database_answers(self) -> str:
+        with self.database.read_only() as tx:
+            tx.session.execute(text("select 1"))
+        return "answers"
+
+    def _consumer_is_well(self) -> str:
+        with self.database.read_only() as tx:
+            behind = log_end(tx) - self.consumer.cursor
+            parked = tx.session.scalar(
+                select(func.count())
+                .select_from(DeadLetter)
+                .where(
+                    DeadLetter.consumer == str(self.service),
+                    DeadLetter.status.in_(("parked", "held", "retrying")),
+                )
+            )
+        return f"{max(behind, 0)} events behind, {parked} set aside"
+
+    def idle(self) -> IdleView:
+        """Say whether the log is read to its end and no worker has anything to do."""
+        with self.database.read_only() as tx:
+            end = log_end(tx)
+            retrying = tx.session.scalar(
+                select(func.count())
+                .select_from(DeadLetter)
+                .where(
+                    DeadLetter.consumer == str(self.service),
+                    DeadLetter.status == "retrying",
+                )
+            )
+        waiting = [w.name for w in self.workers if w.is_pending()]
+        if self.consumer.cursor < end:
+            waiting.append("consumer")
+        if retrying:
+            waiting.append("retries")
+        return IdleView(idle=not waiting, sequence=end, waiting_for=waiting)
+
+
+def _health_routes(process: _Process) -> APIRouter:
+    router = APIRouter(tags=["System"])
+
+    @router.get("/health/live")
+    def live() -> dict[str, str]:
+        """Say that the process answers."""
+        return {"status": "pass"}
+
+    @router.get("/health/ready", response_model=HealthView)
+    def ready() -> Any:
+        """Say whether the service can do its job now; 503 when it cannot."""
+        health = _health(process)
+        status = 503 if health.status == "fail" else 200
+        return JSONResponse(health.model_dump(mode="json"), status)
+
+    @router.get("/health", response_model=HealthView)
+    def health() -> HealthView:
+        """Show everything the service looked at."""
+        return _health(process)
+
+    @router.get("/idle", response_model=IdleView)
+    def idle() -> IdleView:
+        """Say whether nothing is left to do at the present end of the event log."""
+        return process.idle()
+
+    return router
+
+
+def _health(process: _Process) -> HealthView:
+    checks = process.checks()
+    states = {check.status for check in checks}
+    worst = next((s for s in ("fail", "warn") if s in states), "pass")
+    return HealthView(
+        status=worst,
+        service=str(process.service),
+        version=product_version(),
+        instance=process.instance,
+        checks=checks,
+    )
+
+
+def _log_routes() -> APIRouter:
+    router = APIRouter(tags=["System"])
+    Writing = Annotated[Transaction, in_transaction]
+    Reading = Annotated[Transaction, in_read_only]
+
+    @router.get("/events", response_model=list[EventView])
+    def events(
+        tx: Reading,
+        after: Annotated[int, Query(ge=0)] = 0,
+        topic: Annotated[list[str] | None, Query()] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+    ) -> Any:
+        """List the events after a sequence number, oldest first."""
+        return events_after(tx, after, topic, limit)
+
+    @router.get("/events/end")
+    def end(tx: Reading) -> dict[str, int]:
+        """Give the last sequence number of the event log."""
+        return {"sequence": log_end(tx)}
+
+    @router.post("/jobs/claim", response_model=JobView)
+    def claim(tx: Writing, asked: JobClaim) -> Any:
+        """Ask for the slot of a scheduled run."""
+        return jobs.claim(tx, asked)
+
+    @router.post("/jobs/finish", response_model=JobView)
+    def finish(tx: Writing, done: JobFinish) -> Any:
+        """Say how a scheduled run ended."""
+        return jobs.finish(tx, done)
+
+    @router.get("/jobs", response_model=list[JobView])
+    def recent(tx: Reading, limit: Annotated[int, Query(ge=1, le=500)] = 50) -> Any:
+        """List the latest scheduled runs, newest first."""
+        return jobs.recent(tx, limit)
+
+    return router
