@@ -41,9 +41,8 @@ def include_object(entity, name, type_, reflected, compare_to) -> bool:
 
 def run() -> None:
     """Migrate the database that the caller, or `-x url=`, names."""
-    url = context.get_x_argument(as_dictionary=True).get("url") or (
-        context.config.get_main_option("sqlalchemy.url")
-    )
+    given = context.config.attributes.get("url")
+    url = given or context.get_x_argument(as_dictionary=True)["url"]
     engine = create_engine(url, poolclass=NullPool)
     with engine.connect() as connection:
         # Two stacks that start at once must not migrate the same database together.
