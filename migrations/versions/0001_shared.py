@@ -38,8 +38,8 @@ create constraint trigger stage_to_log after insert on shared.event_staging
   for each row execute function shared.stage_to_log();
 
 create function shared.last_sequence() returns bigint
-language sql volatile security definer set search_path = pg_catalog as
-$$ select currval('shared.event_seq') $$;
+language sql stable security definer set search_path = pg_catalog as
+$$ select coalesce(max(seq), 0) from shared.events $$;
 
 create function shared.append_only() returns trigger
 language plpgsql set search_path = pg_catalog as $$

@@ -143,13 +143,12 @@ class Database(Generic[Tx]):
             tx = self._transaction(session)
             yield tx
             session.commit()
-            if tx.topics:
-                sequence = session.scalar(text("select shared.last_sequence()"))
-                session.rollback()
         # After the session has closed: no connection is held while others wake.
-        if tx.topics:
+        if tx.topics and self.committed:
+            with self.engine.connect() as connection:
+                sequence = connection.scalar(text("select shared.last_sequence()"))
             for tell in self.committed:
-                tell(tx.topics, sequence or 0)
+                tell(tx.topics, sequence)
 
     @contextmanager
     def read_only(self) -> Iterator[Tx]:
@@ -161,8 +160,8 @@ class Database(Generic[Tx]):
                     "postgresql_readonly": True,
                 }
             )
+            # No rollback at the end: it would empty the objects that were read.
             yield self._transaction(session)
-            session.rollback()
 
     def close(self) -> None:
         """Close every connection."""
