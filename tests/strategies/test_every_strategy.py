@@ -1,0 +1,197 @@
+"""Rules that hold for every strategy there is: a new file is tested by being there."""
+
+import pkgutil
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+import trading_strategy.strategies as package
+from trading_core import bars
+from trading_core.strategy import Strategy, StrategyError, registry
+
+pytestmark = pytest.mark.strategies
+
+MODULES = [
+    import_module(found.name)
+    for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
+]
+STRATEGIES = registry(MODULES)
+SYMBOLS = ("AAPL", "BAC", "SPY")
+START = datetime(2013, 1, 2, 14, 30, tzinfo=UTC)
+BARS = 160
+
+
+def walk(seed: int, count: int = BARS) -> pl.DataFrame:
+    """Return bars of three symbols that wander enough to give signals, in cents."""
+    random = np.random.default_rng(seed)
+    frames = []
+    for number, symbol in enumerate(SYMBOLS):
+        close = 100 * (number + 1) * np.exp(np.cumsum(random.normal(0, 0.012, count)))
+        close = close.round(2)
+        open_ = np.concatenate([[close[0]], close[:-1]])
+        frames.append(
+            pl.DataFrame(
+                {
+                    "symbol": [symbol] * count,
+                    "timestamp": [START + timedelta(hours=n) for n in range(count)],
+                    "open": open_,
+                    "high": np.maximum(open_, close) + 0.05,
+                    "low": np.minimum(open_, close) - 0.05,
+                    "close": close,
+                    "volume": random.integers(1, 10**6, count).astype(float),
+                },
+                schema=bars.SCHEMA,
+            )
+        )
+    return pl.concat(frames)
+
+
+WALK = walk(20260921)
+
+
+@pytest.fixture(params=sorted(STRATEGIES))
+def strategy(request: pytest.FixtureRequest) -> Strategy[Any]:
+    return STRATEGIES[request.param].configured({})
+
+
+def said(decisions: pl.DataFrame) -> list[tuple[Any, ...]]:
+    """Return what a decision settles, without the last digits of its numbers."""
+    return decisions.select(
+        "symbol",
+        "timestamp",
+        "warm",
+        "signal",
+        pl.col("conditions").list.eval(pl.element().struct.field("passed")),
+    ).rows()
+
+
+def before(decisions: pl.DataFrame, end: datetime) -> pl.DataFrame:
+    return decisions.filter(pl.col("timestamp") < end)
+
+
+def test_there_is_a_strategy() -> None:
+    assert "momentum_strategy" in STRATEGIES
+
+
+def test_it_gives_signals_of_both_sides(strategy: Strategy[Any]) -> None:
+    assert {1, -1} <= set(strategy.decide(WALK)["signal"])
+
+
+def test_later_bars_never_change_an_earlier_decision(strategy: Strategy[Any]) -> None:
+    whole = strategy.decide(WALK)
+    for count in range(1, BARS, 3):
+        end = START + timedelta(hours=count)
+        prefix = strategy.decide(WALK.filter(pl.col("timestamp") < end))
+        assert said(prefix) == said(before(whole, end))
+
+
+def test_a_different_future_changes_nothing_before_it(strategy: Strategy[Any]) -> None:
+    whole = strategy.decide(WALK)
+    for count in range(5, BARS, 20):
+        turn = START + timedelta(hours=count)
+        for factor in (0.5, 3.0):
+            other = WALK.with_columns(
+                pl.when(pl.col("timestamp") >= turn)
+                .then(pl.col(name) * factor)
+                .otherwise(pl.col(name))
+                .alias(name)
+                for name in bars.NUMBERS
+            )
+            assert said(before(strategy.decide(other), turn)) == said(
+                before(whole, turn)
+            )
+
+
+def test_bars_before_the_warm_up_change_nothing(strategy: Strategy[Any]) -> None:
+    whole = strategy.decide(WALK)
+    warmup = strategy.warmup()
+    assert warmup < BARS
+    for skipped in range(1, BARS - warmup, 17):
+        first = START + timedelta(hours=skipped)
+        later = strategy.decide(WALK.filter(pl.col("timestamp") >= first))
+        warm = START + timedelta(hours=skipped + warmup - 1)
+        assert later.filter(pl.col("timestamp") < warm)["warm"].any() is False
+        assert said(later.filter(pl.col("timestamp") >= warm)) == said(
+            whole.filter(pl.col("timestamp") >= warm)
+        )
+
+
+def test_the_last_row_of_a_short_window_is_the_decision(
+    strategy: Strategy[Any],
+) -> None:
+    whole = strategy.decide(WALK)
+    window = WALK.group_by("symbol", maintain_order=True).tail(strategy.warmup())
+    last = strategy.decide(window).group_by("symbol", maintain_order=True).tail(1)
+    expected = whole.group_by("symbol", maintain_order=True).tail(1)
+    assert said(last) == said(expected)
+    assert last["warm"].all()
+
+
+def test_a_cold_bar_gives_no_signal_and_says_why(strategy: Strategy[Any]) -> None:
+    cold = strategy.decide(WALK).filter(~pl.col("warm"))
+    assert cold["signal"].unique().to_list() in ([], [0])
+    assert cold["reason"].str.starts_with("Not enough history").all()
+
+
+def test_other_symbols_do_not_matter(strategy: Strategy[Any]) -> None:
+    whole = strategy.decide(WALK)
+    for symbol in SYMBOLS:
+        alone = strategy.decide(WALK.filter(pl.col("symbol") == symbol))
+        assert said(alone) == said(whole.filter(pl.col("symbol") == symbol))
+
+
+def test_the_order_of_rows_does_not_matter(strategy: Strategy[Any]) -> None:
+    shuffled = WALK.sample(fraction=1.0, shuffle=True, seed=3)
+    assert strategy.decide(shuffled).equals(strategy.decide(WALK))
+
+
+def test_every_bar_has_one_decision_with_a_reason(strategy: Strategy[Any]) -> None:
+    decisions = strategy.decide(WALK)
+    assert decisions.select("symbol", "timestamp").equals(
+        WALK.select("symbol", "timestamp")
+    )
+    assert decisions["reason"].null_count() == 0
+    assert (decisions["reason"].str.len_chars() > 10).all()
+
+
+def test_a_signal_is_what_its_conditions_say(strategy: Strategy[Any]) -> None:
+    for row in strategy.decide(WALK).filter("warm").iter_rows(named=True):
+        passed = {"buy": True, "sell": True}
+        for condition in row["conditions"]:
+            passed[condition["side"]] &= condition["passed"]
+        if row["conditions"]:
+            assert row["signal"] == passed["buy"] - passed["sell"]
+
+
+def test_prices_that_stand_still_give_no_signal(strategy: Strategy[Any]) -> None:
+    still = WALK.with_columns(pl.lit(50.0).alias(name) for name in bars.PRICES)
+    assert strategy.decide(still)["signal"].unique().to_list() == [0]
+
+
+def test_no_bars_give_no_decisions(strategy: Strategy[Any]) -> None:
+    nothing = strategy.decide(bars.SCHEMA.to_frame())
+    assert nothing.is_empty()
+    assert nothing.schema == strategy.decide(WALK).schema
+
+
+def test_every_parameter_is_described_and_has_a_default(
+    strategy: Strategy[Any],
+) -> None:
+    for name, field in strategy.parameters_type.model_fields.items():
+        assert field.description, name
+        assert not field.is_required(), name
+
+
+def test_an_unknown_parameter_is_refused(strategy: Strategy[Any]) -> None:
+    with pytest.raises(StrategyError, match="Did you mean 'max_position_size'"):
+        type(strategy).configured({"max_positon_size": 0.1})
+
+
+def test_its_hash_follows_its_parameters(strategy: Strategy[Any]) -> None:
+    same = type(strategy).configured({})
+    other = type(strategy).configured({"max_position_size": 0.07})
+    assert same.parameters_hash == strategy.parameters_hash != other.parameters_hash
