@@ -2,8 +2,8 @@
 
 One server of each a test session (and a worker of pytest-xdist), in a temporary
 directory; `TEST_POSTGRES_URL` and `TEST_REDIS_URL` name servers of one's own instead.
-Each test module that asks for `database_url` gets its own database, cloned from one that
-was migrated once.
+Each test module that asks for `database_url` gets its own database, cloned from one
+that was migrated once.
 """
 
 import os
@@ -15,9 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL, make_url
 
-from trading_system.runtime import databases, migrate
+from trading_system.runtime import databases, migrate, urls
 from trading_system.runtime.ports import free_port
 from trading_system.runtime.postgres import PostgresServer, server_account
 from trading_system.runtime.valkey import ValkeyServer
@@ -49,7 +48,7 @@ def postgres_url(server_directory: Path) -> Iterator[str]:
     )
     with server.running(server_directory / "postgres.log"):
         databases.ensure_owner(server.url(), ROLE_PASSWORD)
-        yield text(server.url().set(username=databases.OWNER, password=ROLE_PASSWORD))
+        yield urls.with_user(server.url(), databases.OWNER, ROLE_PASSWORD)
 
 
 @pytest.fixture(scope="session")
@@ -68,14 +67,13 @@ def redis_url(server_directory: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def database_template(postgres_url: str) -> Iterator[str]:
     """The name of a migrated database that `database_url` clones."""
-    owner = make_url(postgres_url)
     name = f"template_{secrets.token_hex(4)}"
     roles = dict.fromkeys(databases.SERVICE_ROLES, ROLE_PASSWORD)
-    databases.ensure_roles(owner, roles)
-    databases.ensure_database(owner, name)
-    migrate.upgrade(owner.set(database=name))
+    databases.ensure_roles(postgres_url, roles)
+    databases.ensure_database(postgres_url, name)
+    migrate.upgrade(urls.with_database(postgres_url, name))
     yield name
-    drop_database(owner, name)
+    drop_database(postgres_url, name)
 
 
 @pytest.fixture(scope="module")
@@ -83,14 +81,14 @@ def database_url(
     postgres_url: str, database_template: str, request: pytest.FixtureRequest
 ) -> Iterator[str]:
     """The owner's URL of a migrated, empty database that this module has to itself."""
-    owner = make_url(postgres_url)
     module = re.sub(r"\W", "_", request.path.stem)[:40]
     name = f"{module}_{secrets.token_hex(4)}"
-    with databases.connected(owner) as connection, connection.cursor() as cursor:
+    with databases.connected(postgres_url) as connection, connection.cursor() as cursor:
         cursor.execute(f'create database "{name}" template "{database_template}"')
-    databases.admit_roles(owner.set(database=name), databases.SERVICE_ROLES)
-    yield text(owner.set(database=name))
-    drop_database(owner, name)
+    url = urls.with_database(postgres_url, name)
+    databases.admit_roles(url, databases.SERVICE_ROLES)
+    yield url
+    drop_database(postgres_url, name)
 
 
 @pytest.fixture(scope="module")
@@ -99,15 +97,11 @@ def service_database_url(database_url: str) -> Callable[[str], str]:
 
     def url_of(service: str) -> str:
         role = databases.role_of(service)
-        return text(make_url(database_url).set(username=role, password=ROLE_PASSWORD))
+        return urls.with_user(database_url, role, ROLE_PASSWORD)
 
     return url_of
 
 
-def drop_database(owner: URL, name: str) -> None:
+def drop_database(owner: str, name: str) -> None:
     with databases.connected(owner) as connection, connection.cursor() as cursor:
         cursor.execute(f'drop database if exists "{name}" with (force)')
-
-
-def text(url: URL) -> str:
-    return url.render_as_string(hide_password=False)

@@ -58,8 +58,8 @@ def for_servers(paths: Iterable[Path]) -> Account:
     raise WrongConfiguration(
         "PostgreSQL does not run as root, and no other account can reach "
         f"{' and '.join(str(place) for place in places)}.",
-        "Run trading as an ordinary user, or choose a place that everyone may enter "
-        "with --data-dir (TRADING_DATA_DIR), for example /var/lib/trading.",
+        remedy="Run trading as an ordinary user, or choose a place that everyone may "
+        "enter with --data-dir (TRADING_DATA_DIR), for example /var/lib/trading.",
     )
 
 
@@ -105,7 +105,7 @@ def _starts(account: Account) -> bool:
     """Return whether a process can be started as the account."""
     try:
         done = subprocess.run(
-            [sys.executable, "-c", "import os; raise SystemExit(os.geteuid() == 0)"],
+            [sys.executable, "-c", "import os; exit(os.geteuid() == 0)"],
             cwd="/",
             capture_output=True,
             timeout=30,

@@ -6,12 +6,16 @@ from contextlib import contextmanager
 import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
-from sqlalchemy import URL
+from psycopg2.extensions import cursor as Cursor
+from psycopg2.extensions import encrypt_password
 
+from trading_system.runtime import urls
+from trading_system.runtime.faults import DependencyDown, WrongConfiguration
 from trading_system.runtime.ports import SERVICES
 
 OWNER = "trading_owner"
 PREFECT_ROLE = "trading_prefect"
+LEAST_POSTGRES = 15
 
 
 def role_of(service: str) -> str:
@@ -23,12 +27,10 @@ SERVICE_ROLES = tuple(role_of(service) for service in SERVICES)
 
 
 @contextmanager
-def connected(url: URL) -> Iterator[Connection]:
+def connected(url: str) -> Iterator[Connection]:
     """Open a connection in which every statement commits by itself."""
     connection = psycopg2.connect(
-        url.set(drivername="postgresql").render_as_string(hide_password=False),
-        connect_timeout=10,
-        application_name="trading up",
+        url, connect_timeout=10, application_name="trading up"
     )
     try:
         connection.autocommit = True
@@ -37,7 +39,16 @@ def connected(url: URL) -> Iterator[Connection]:
         connection.close()
 
 
-def ensure_owner(superuser: URL, password: str) -> None:
+def can_log_in(url: str) -> bool:
+    """Return whether the server behind the URL lets us in."""
+    try:
+        with connected(url):
+            return True
+    except psycopg2.OperationalError:
+        return False
+
+
+def ensure_owner(superuser: str, password: str) -> None:
     """Create the owner of our databases, who may make databases and roles."""
     with connected(superuser) as connection, connection.cursor() as cursor:
         _ensure_role(cursor, OWNER, password)
@@ -46,20 +57,22 @@ def ensure_owner(superuser: URL, password: str) -> None:
         )
 
 
-def ensure_roles(owner: URL, passwords: Mapping[str, str]) -> None:
+def ensure_roles(owner: str, passwords: Mapping[str, str]) -> None:
     """Create each login role of a service, or give it the password it should have."""
     with connected(owner) as connection, connection.cursor() as cursor:
         for role, password in passwords.items():
             _ensure_role(cursor, role, password)
 
 
-def ensure_database(owner: URL, name: str, role: str | None = None) -> None:
+def ensure_database(owner: str, name: str, role: str | None = None) -> None:
     """Create a database, owned by a role or by the one who asks."""
     with connected(owner) as connection, connection.cursor() as cursor:
         cursor.execute("select 1 from pg_database where datname = %s", (name,))
         if cursor.fetchone() is not None:
             return
-        statement = sql.SQL("create database {}").format(sql.Identifier(name))
+        statement = sql.SQL("create database {} template template0").format(
+            sql.Identifier(name)
+        )
         if role is not None:
             # A database can only be given to a role that the giver is a member of.
             cursor.execute(
@@ -69,10 +82,10 @@ def ensure_database(owner: URL, name: str, role: str | None = None) -> None:
         cursor.execute(statement)
 
 
-def admit_roles(database: URL, roles: Iterable[str]) -> None:
+def admit_roles(database: str, roles: Iterable[str]) -> None:
     """Let the roles connect to a database, and nobody make tables in `public`."""
     with connected(database) as connection, connection.cursor() as cursor:
-        name = sql.Identifier(str(database.database))
+        name = sql.Identifier(urls.database_of(database))
         cursor.execute(sql.SQL("revoke all on database {} from public").format(name))
         cursor.execute("revoke all on schema public from public")
         for role in roles:
@@ -83,13 +96,78 @@ def admit_roles(database: URL, roles: Iterable[str]) -> None:
             )
 
 
-def _ensure_role(
-    cursor: "psycopg2.extensions.cursor", role: str, password: str
-) -> None:
+def require_server(url: str) -> None:
+    """Refuse a server that does not answer, does not know us, or is too old.
+
+    A database that is not there yet is no reason to refuse: it can be made.
+    """
+    try:
+        with connected(url) as connection:
+            version = connection.server_version // 10000
+    except psycopg2.OperationalError as error:
+        said = str(error).strip().splitlines()[-1].strip()
+        if f'database "{urls.database_of(url)}" does not exist' in said:
+            return
+        raise DependencyDown(
+            f"PostgreSQL does not answer at {urls.shown(url)}: {said}.",
+            remedy="Check POSTGRES_URL and that the server runs, or remove that "
+            "setting to use the built-in server.",
+        ) from error
+    if version < LEAST_POSTGRES:
+        raise WrongConfiguration(
+            f"The server at {urls.shown(url)} is PostgreSQL {version}.",
+            remedy=f"PostgreSQL {LEAST_POSTGRES} or newer is needed.",
+        )
+
+
+def ensure_named_database(url: str) -> None:
+    """Create the database that a URL names when its owner may, else say how."""
+    name = urls.database_of(url)
+    if can_log_in(url):
+        return
+    try:
+        ensure_database(urls.with_database(url, "postgres"), name)
+    except psycopg2.Error as error:
+        raise WrongConfiguration(
+            f"The database {name} does not exist at {urls.shown(url)}, and its role "
+            "may not create it.",
+            remedy=f"Create it as an administrator: createdb {name}.",
+        ) from error
+
+
+def may_create_roles(owner: str) -> bool:
+    """Return whether the role behind the URL may create roles."""
+    with connected(owner) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "select rolcreaterole or rolsuper from pg_roles"
+            " where rolname = current_user"
+        )
+        row = cursor.fetchone()
+        return bool(row and row[0])
+
+
+def roles_script(owner: str, passwords: Mapping[str, str]) -> str:
+    """Return the SQL with which an administrator makes the roles.
+
+    It holds SCRAM verifiers and no passwords.
+    """
+    lines = []
+    name = urls.database_of(owner)
+    with connected(owner) as connection:
+        for role, password in passwords.items():
+            verifier = encrypt_password(password, role, connection, "scram-sha-256")
+            lines.append(f"create role {role} login password '{verifier}';")
+            lines.append(f'grant connect on database "{name}" to {role};')
+    return "\n".join(lines) + "\n"
+
+
+def _ensure_role(cursor: Cursor, role: str, password: str) -> None:
     cursor.execute("select 1 from pg_roles where rolname = %s", (role,))
-    verb = "create" if cursor.fetchone() is None else "alter"
+    verb = sql.SQL("create" if cursor.fetchone() is None else "alter")
+    # The verifier and not the password: a statement may end in the server's log.
+    verifier = encrypt_password(password, role, cursor, "scram-sha-256")
     cursor.execute(
-        sql.SQL(verb + " role {} login password {}").format(
-            sql.Identifier(role), sql.Literal(password)
+        sql.SQL("{} role {} login password {}").format(
+            verb, sql.Identifier(role), sql.Literal(verifier)
         )
     )

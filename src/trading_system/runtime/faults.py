@@ -32,9 +32,6 @@ class Fault(TradingError):
 
     exit_code = ExitCode.UNEXPECTED
 
-    def __init__(self, problem: str, remedy: str) -> None:
-        super().__init__(problem, remedy=remedy)
-
 
 class WrongConfiguration(Fault):
     """A setting or credential is missing, malformed or refused."""
@@ -88,3 +85,19 @@ class OtherInstallation(Fault):
     """A data directory or database belongs to another mode, account or source."""
 
     exit_code = ExitCode.OTHER_INSTALLATION
+
+
+def to_json(fault: Fault) -> dict[str, object]:
+    """Return a fault as a short process reports it to the supervisor."""
+    return {
+        "problem": fault.detail,
+        "remedy": fault.remedy,
+        "exit_code": int(fault.exit_code),
+    }
+
+
+def from_json(report: dict[str, object]) -> Fault:
+    """Return the fault that a short process reported."""
+    classes = {kind.exit_code: kind for kind in Fault.__subclasses__()}
+    kind = classes.get(ExitCode(int(str(report["exit_code"]))), Fault)
+    return kind(str(report["problem"]), remedy=str(report["remedy"]))

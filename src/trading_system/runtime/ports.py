@@ -64,7 +64,7 @@ def free_port() -> int:
             return port
     raise DependencyDown(
         f"No port between {FALLBACK_PORTS.start} and {FALLBACK_PORTS.stop} is free.",
-        "Stop programs that listen on this machine.",
+        remedy="Stop programs that listen on this machine.",
     )
 
 
@@ -90,6 +90,6 @@ def require_free(ports: Mapping[str, int]) -> None:
         if not is_free(port):
             raise PortInUse(
                 f"Port {port} for the {name} is in use by another program.",
-                "Stop that program, or start with other ports: "
+                remedy="Stop that program, or start with other ports: "
                 "trading up --port-base 9000.",
             )

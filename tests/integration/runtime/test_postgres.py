@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from trading_system.runtime import databases
+from trading_system.runtime import databases, urls
+from trading_system.runtime.databases import can_log_in
 from trading_system.runtime.ports import free_port
 from trading_system.runtime.postgres import (
     PostgresServer,
-    can_log_in,
     server_account,
     server_environment,
 )
@@ -38,7 +38,7 @@ def test_a_new_cluster_refuses_a_wrong_password(
 ) -> None:
     with server.running(log):
         assert can_log_in(server.url())
-        assert not can_log_in(server.url().set(password="wrong"))
+        assert not can_log_in(urls.with_user(server.url(), "postgres", "wrong"))
 
 
 def test_what_was_committed_survives_kill_9_of_the_server(
@@ -69,7 +69,7 @@ def test_two_clusters_run_side_by_side(server: PostgresServer, log: Path) -> Non
         assert second.port != server.port
         with second.running(log.with_name("second.log")):
             assert can_log_in(second.url())
-            assert not can_log_in(second.url().set(password=server.password))
+            assert not can_log_in(urls.with_user(second.url(), "postgres", "secret"))
 
 
 def test_another_server_on_the_port_is_not_mistaken_for_ours(
@@ -88,18 +88,15 @@ def test_another_server_on_the_port_is_not_mistaken_for_ours(
 def test_the_owner_makes_databases_and_roles_without_being_superuser(
     postgres_url: str,
 ) -> None:
-    from sqlalchemy import make_url
-
-    owner = make_url(postgres_url)
+    owner = postgres_url
     name = f"owned_{secrets.token_hex(4)}"
     role = f"role_{secrets.token_hex(4)}"
     databases.ensure_roles(owner, {role: "secret"})
     databases.ensure_database(owner, name, role)
     databases.ensure_database(owner, name, role)
-    databases.admit_roles(
-        owner.set(database=name, username=role, password="secret"), []
-    )
-    assert can_log_in(owner.set(database=name, username=role, password="secret"))
+    made = urls.with_user(urls.with_database(owner, name), role, "secret")
+    databases.admit_roles(made, [])
+    assert can_log_in(made)
     with databases.connected(owner) as connection, connection.cursor() as cursor:
         cursor.execute("select rolsuper from pg_roles where rolname = current_user")
         assert cursor.fetchone() == (False,)

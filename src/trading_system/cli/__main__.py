@@ -1,0 +1,5 @@
+"""`python -m trading_system.cli`: the command without its script."""
+
+from trading_system.cli import app
+
+app()

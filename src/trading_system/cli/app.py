@@ -1,0 +1,80 @@
+"""Puts the commands together and turns failures into a sentence and an exit code."""
+
+import sys
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from trading_system.cli import stack_commands
+from trading_system.errors import (
+    Conflict,
+    Invalid,
+    Misconfigured,
+    NotFound,
+    Refused,
+    TradingError,
+    Unavailable,
+)
+from trading_system.runtime.faults import ExitCode, Fault
+
+EXIT_CODES: dict[type[TradingError], ExitCode] = {
+    Invalid: ExitCode.USAGE,
+    Misconfigured: ExitCode.CONFIGURATION,
+    Unavailable: ExitCode.DEPENDENCY_DOWN,
+    Refused: ExitCode.REFUSED_BY_RISK,
+    NotFound: ExitCode.NOT_FOUND,
+    Conflict: ExitCode.CONFLICT,
+}
+
+
+class Commands(TyperGroup):
+    """The commands; an anticipated failure is one sentence and its exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except TradingError as error:
+            sys.stderr.write(f"{error}\n")
+            raise typer.Exit(exit_code_of(error)) from None
+
+
+def exit_code_of(error: TradingError) -> int:
+    """Return the exit code that stands for a failure."""
+    if isinstance(error, Fault):
+        return error.exit_code
+    return EXIT_CODES.get(type(error), ExitCode.UNEXPECTED)
+
+
+app = typer.Typer(
+    name="trading",
+    cls=Commands,
+    help="Run and watch a trading system on this machine.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    rich_markup_mode="markdown",
+)
+stack_commands.add_to(app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"trading {version('trading-system')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            help="Show the version and end.",
+        ),
+    ] = False,
+) -> None:
+    """Run and watch a trading system on this machine."""

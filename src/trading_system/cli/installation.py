@@ -1,0 +1,53 @@
+"""Which installation a command is about."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trading_system import login
+from trading_system.clock import utc_now
+from trading_system.config.settings import Settings
+from trading_system.runtime import run_file
+from trading_system.runtime.data_directory import DataDirectory
+from trading_system.runtime.faults import NotRunning
+from trading_system.runtime.run_file import Run
+from trading_system.runtime.secrets import Secrets
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir", help="Where the system keeps everything. Default: one per mode."
+    ),
+]
+
+
+def settings(data_dir: Path | None, **given: Any) -> Settings:
+    """Return the settings, with what the command line says on top."""
+    values = {name: value for name, value in given.items() if value is not None}
+    if data_dir is not None:
+        values["trading_data_dir"] = data_dir.absolute()
+    return Settings(**values)
+
+
+def place(data_dir: Path | None) -> DataDirectory:
+    """Return the data directory."""
+    return DataDirectory(settings(data_dir).trading_data_dir.absolute())
+
+
+def running(where: DataDirectory) -> Run:
+    """Return the run of a data directory, or say that there is none."""
+    run = run_file.read(where.run)
+    if run is None or not run.is_alive():
+        raise NotRunning(
+            f"Nothing runs in {where.root}.", remedy="`trading up` starts it."
+        )
+    return run
+
+
+def sign_in_link(data_dir: Path | None) -> str:
+    """Return a fresh sign-in link."""
+    where = place(data_dir)
+    run = running(where)
+    secret = Secrets.open(where.secrets).session.get_secret_value()
+    return login.link(run.urls["gateway"], secret, utc_now())

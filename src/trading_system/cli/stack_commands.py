@@ -1,0 +1,115 @@
+"""Commands about the stack itself: up, down, status, logs, login."""
+
+import asyncio
+import sys
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trading_system.cli import installation
+from trading_system.cli.installation import DataDir
+from trading_system.cli.output import JsonFlag, show_rows
+from trading_system.runtime import stack, stopping
+from trading_system.runtime.detached import start_detached
+from trading_system.runtime.faults import ExitCode, NotRunning
+from trading_system.runtime.planning import Options
+from trading_system.runtime.progress import shown_progress
+from trading_system.runtime.status import read_status
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    for command in (up, down, status, login):
+        app.command()(command)
+
+
+def up(
+    data_dir: DataDir = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return when everything is ready.")
+    ] = False,
+    port_base: Annotated[
+        int | None,
+        typer.Option(
+            min=1024, max=65000, help="First of eleven ports. Default: 8000 and others."
+        ),
+    ] = None,
+    speed: Annotated[
+        str | None,
+        typer.Option(help="Market seconds per second when simulated, or `max`."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of the generated market.")
+    ] = None,
+    replay: Annotated[
+        Path | None, typer.Option(help="Parquet or CSV file of bars to trade.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", help="First day of a replay.")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", help="Last day of a replay.")
+    ] = None,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Do not open the dashboard.")
+    ] = False,
+) -> None:
+    """Start the whole system, and keep it running until Ctrl-C.
+
+    Example: `trading up`, or `trading up --data-dir ~/second --port-base 9000`.
+    """
+    settings = installation.settings(data_dir, simulation_speed=speed)
+    options = Options(port_base, seed, replay, start, end)
+    opens_browser = not no_browser and not detach and sys.stdout.isatty()
+
+    def announce(link: str) -> None:
+        sys.stdout.write(f"\nDashboard: {link}\n")
+        sys.stdout.flush()
+        if opens_browser:
+            webbrowser.open(link)
+
+    if detach:
+        announce(start_detached(settings, options))
+        return
+    with shown_progress() as progress:
+        asyncio.run(stack.run(settings, options, progress, announce))
+
+
+def down(data_dir: DataDir = None) -> None:
+    """Stop the system that runs in a data directory.
+
+    Example: `trading down`.
+    """
+    place = installation.place(data_dir)
+    if not stopping.stop(place):
+        raise NotRunning(
+            f"Nothing runs in {place.root}.", remedy="`trading up` starts it."
+        )
+    sys.stderr.write("stopped\n")
+
+
+def status(data_dir: DataDir = None, as_json: JsonFlag = False) -> None:
+    """Show what runs, and whether it is well.
+
+    Example: `trading status --json`. Exit code 4 when nothing runs, 9 when something
+    is not well.
+    """
+    place = installation.place(data_dir)
+    found = asyncio.run(read_status(place))
+    if found is None:
+        raise NotRunning(
+            f"Nothing runs in {place.root}.", remedy="`trading up` starts it."
+        )
+    show_rows(found.rows(), as_json=as_json, document=found.document())
+    if not found.is_well:
+        raise typer.Exit(ExitCode.CHECK_FAILED)
+
+
+def login(data_dir: DataDir = None) -> None:
+    """Print a new link that signs a browser in once.
+
+    Example: `trading login`.
+    """
+    sys.stdout.write(f"{installation.sign_in_link(data_dir)}\n")

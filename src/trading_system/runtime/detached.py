@@ -1,0 +1,72 @@
+"""Starts a stack in the background and waits until it is ready."""
+
+import os
+import subprocess
+import sys
+import time
+from typing import Any
+
+from trading_system import login
+from trading_system.clock import utc_now
+from trading_system.config.settings import Settings
+from trading_system.runtime import run_file
+from trading_system.runtime.data_directory import DataDirectory
+from trading_system.runtime.planning import Options
+from trading_system.runtime.secrets import Secrets
+
+
+def start_detached(settings: Settings, options: Options) -> str:
+    """Start a supervisor that outlives us; return the sign-in link when it is ready.
+
+    What it says is copied to stderr meanwhile; if it fails, we end with its exit code.
+    """
+    place = DataDirectory(settings.trading_data_dir.absolute())
+    place.create()
+    log = place.console("supervisor")
+    with log.open("ab") as output:
+        position = output.tell()
+        process = subprocess.Popen(
+            _command(settings, options),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=output,
+            env={**os.environ, "PYTHONUTF8": "1"},
+            **_on_its_own(),
+        )
+    with log.open("rb") as said:
+        said.seek(position)
+        while True:
+            ended = process.poll()
+            sys.stderr.write(said.read().decode(errors="replace"))
+            sys.stderr.flush()
+            if ended is not None:
+                raise SystemExit(ended)
+            run = run_file.read(place.run)
+            if run and run.supervisor.pid == process.pid and run.state == "running":
+                secret = Secrets.open(place.secrets).session.get_secret_value()
+                return login.link(run.urls["gateway"], secret, utc_now())
+            time.sleep(0.05)
+
+
+def _command(settings: Settings, options: Options) -> list[str]:
+    command = [sys.executable, "-m", "trading_system.cli", "up", "--no-browser"]
+    values = {
+        "--data-dir": settings.trading_data_dir,
+        "--speed": settings.simulation_speed,
+        "--port-base": options.port_base,
+        "--seed": options.seed,
+        "--replay": options.replay,
+        "--from": options.start,
+        "--to": options.end,
+    }
+    for name, value in values.items():
+        if value is not None:
+            command += [name, str(value)]
+    return command
+
+
+def _on_its_own() -> dict[str, Any]:
+    if sys.platform == "win32":
+        flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
+        return {"creationflags": flags}
+    return {"start_new_session": True}
