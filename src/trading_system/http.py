@@ -5,7 +5,7 @@ gives each request an id, counts what it serves and brings its documentation alo
 """
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextvars import ContextVar
 from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
@@ -31,6 +31,7 @@ from prometheus_client import (
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from trading_system.config.settings import Settings
 from trading_system.errors import TradingError
@@ -41,7 +42,7 @@ REQUEST_ID = "X-Request-ID"
 DEFAULT_RATE = parse("6000/minute")
 """Requests of one caller; far above what our own parts need."""
 
-UNLIMITED = ("/health", "/idle", "/metrics", "/trading-state")
+UNLIMITED = ("/health", "/idle", "/metrics", "/trading-state", "/halt")
 """Paths no rate limit stands in front of: a halt is never refused for its rate."""
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
@@ -106,12 +107,12 @@ def create_http_app(
         digest: Caller(name=grant.caller, scopes=grant.scopes)
         for digest, grant in settings.service_token_hashes.items()
     }
+    registry = app.state.registry = CollectorRegistry()
     _answer_problems(app)
-    _count(app)
-    _limit_rates(app, rate)
-    _name_requests(app)
+    _show_metrics(app, registry)
     app.add_middleware(BodyLimit, larger=larger_bodies or {})
     app.add_middleware(HostGuard, hosts=hosts)
+    app.add_middleware(Edge, rate=rate, registry=registry)
     _bring_documentation(app)
     return app
 
@@ -158,82 +159,109 @@ def _answer_problems(app: FastAPI) -> None:
         answer.headers.update(error.headers or {})
         return answer
 
-    @app.exception_handler(Exception)
-    def unexpected(request: Request, error: Exception) -> JSONResponse:
-        logger.opt(exception=error).error(
-            "{} {} failed", request.method, request.url.path
+
+class Edge:
+    """The outermost layer: names each request, limits rates, counts, and answers for
+    what nobody expected.
+
+    Pure ASGI, since it stands in front of everything.
+    """
+
+    def __init__(
+        self, app: ASGIApp, rate: RateLimitItem, registry: CollectorRegistry
+    ) -> None:
+        self._app = app
+        self._rate = rate
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._served = Counter(
+            "http_requests",
+            "Requests served.",
+            ("method", "path", "status"),
+            registry=registry,
         )
-        detail = "Something unexpected happened; the log has it under this id."
-        return problem(500, "internal", detail)
+        self._took = Histogram(
+            "http_request_seconds",
+            "Time to answer.",
+            ("method", "path"),
+            registry=registry,
+            buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+        )
 
-
-Next = Callable[[Request], Awaitable[Response]]
-
-
-def _name_requests(app: FastAPI) -> None:
-    @app.middleware("http")
-    async def named(request: Request, call_next: Next) -> Response:
-        given = request.headers.get(REQUEST_ID, "")
-        name = given if 0 < len(given) <= 64 and given.isascii() else str(new_id())
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        name = _given_name(headers) or str(new_id())
         token = request_id.set(name)
+        status = 0
+
+        async def named(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message["headers"],
+                    (REQUEST_ID.lower().encode(), name.encode()),
+                ]
+            await send(message)
+
+        begun = time.perf_counter()
         try:
             with logger.contextualize(request_id=name):
-                response = await call_next(request)
+                await self._serve(scope, receive, named, headers, lambda: status)
         finally:
             request_id.reset(token)
-        response.headers[REQUEST_ID] = name
-        return response
-
-
-def _limit_rates(app: FastAPI, rate: RateLimitItem) -> None:
-    limiter = MovingWindowRateLimiter(MemoryStorage())
-
-    @app.middleware("http")
-    async def limited(request: Request, call_next: Next) -> Response:
-        if request.url.path.startswith(UNLIMITED):
-            return await call_next(request)
-        given = request.headers.get("authorization", "")
-        client = request.client.host if request.client else "?"
-        who = token_hash(given)[:16] if given else client
-        if limiter.hit(rate, who):
-            return await call_next(request)
-        until = limiter.get_window_stats(rate, who).reset_time
-        wait = max(1, round(until - time.time()))
-        answer = problem(
-            429, "rate-limited", f"More than {rate} requests.", retry_after=wait
-        )
-        answer.headers["Retry-After"] = str(wait)
-        return answer
-
-
-def _count(app: FastAPI) -> None:
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    served = Counter(
-        "http_requests",
-        "Requests served.",
-        ("method", "path", "status"),
-        registry=registry,
-    )
-    took = Histogram(
-        "http_request_seconds",
-        "Time to answer.",
-        ("method", "path"),
-        registry=registry,
-        buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
-    )
-    app.state.registry = registry
-
-    @app.middleware("http")
-    async def counted(request: Request, call_next: Next) -> Response:
-        begun = time.perf_counter()
-        response = await call_next(request)
         # The template of the path, never the path: ids must not become series.
-        route = request.scope.get("route")
-        path = getattr(route, "path", "unknown")
-        served.labels(request.method, path, response.status_code).inc()
-        took.labels(request.method, path).observe(time.perf_counter() - begun)
-        return response
+        path = getattr(scope.get("route"), "path", "unknown")
+        self._served.labels(scope["method"], path, status).inc()
+        self._took.labels(scope["method"], path).observe(time.perf_counter() - begun)
+
+    async def _serve(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        headers: dict[bytes, bytes],
+        status: Callable[[], int],
+    ) -> None:
+        wait = self._seconds_to_wait(scope, headers)
+        if wait is not None:
+            answer = problem(
+                429, "rate-limited", f"More than {self._rate}.", retry_after=wait
+            )
+            answer.headers["Retry-After"] = str(wait)
+            await answer(scope, receive, send)
+            return
+        try:
+            await self._app(scope, receive, send)
+        except Exception:  # the last resort: an id for the caller, the rest to the log
+            logger.exception("{} {} failed", scope["method"], scope["path"])
+            if status():
+                raise
+            detail = "Something unexpected happened; the log has it under this id."
+            await problem(500, "internal", detail)(scope, receive, send)
+
+    def _seconds_to_wait(self, scope: Scope, headers: dict[bytes, bytes]) -> int | None:
+        if scope["path"].startswith(UNLIMITED):
+            return None
+        given = headers.get(b"authorization")
+        client = scope.get("client") or ("?", 0)
+        who = token_hash(given.decode("latin-1"))[:16] if given else client[0]
+        if self._limiter.hit(self._rate, who):
+            return None
+        until = self._limiter.get_window_stats(self._rate, who).reset_time
+        return max(1, round(until - time.time()))
+
+
+def _given_name(headers: dict[bytes, bytes]) -> str | None:
+    given = headers.get(REQUEST_ID.lower().encode(), b"").decode("latin-1")
+    return given if 0 < len(given) <= 64 and given.isprintable() else None
+
+
+def _show_metrics(app: FastAPI, registry: CollectorRegistry) -> None:
+    ProcessCollector(registry=registry)
 
     @app.get("/metrics", tags=["System"], response_class=Response)
     def metrics() -> Response:

@@ -137,7 +137,7 @@ class BodyLimit:
         if not announced.isdigit() or int(announced) > limit:
             await self._too_large(scope, send, limit)
             return
-        received, started = 0, False
+        received = 0
 
         async def counted() -> Message:
             nonlocal received
@@ -148,15 +148,16 @@ class BodyLimit:
             return message
 
         async def watched(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
+            # What the app answers to a body that broke off is not the reason.
+            if received <= limit:
+                await send(message)
 
         try:
             await self._app(scope, counted, watched)
         except _TooLarge:
-            if not started:
-                await self._too_large(scope, send, limit)
+            pass
+        if received > limit:
+            await self._too_large(scope, send, limit)
 
     async def _too_large(self, scope: Scope, send: Send, limit: int) -> None:
         detail = f"The body is larger than {limit:,} bytes."

@@ -1,0 +1,255 @@
+"""A service with one route, one handler and one worker, over HTTP and its lifespan."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import pytest
+from fastapi import APIRouter, FastAPI
+from sqlalchemy import text
+
+from trading_system.config.settings import Settings
+from trading_system.database import Database, Transaction
+from trading_system.errors import Conflict
+from trading_system.messaging import EventHandlers
+from trading_system.security import TRADE, new_token, requires, token_hash
+from trading_system.service import create_app, in_read_only, in_transaction
+from trading_system.vocabulary import Model, Quantity, ServiceName
+from trading_system.worker import Worker
+
+pytestmark = pytest.mark.integration
+
+READER, TRADER = new_token(), new_token()
+ROUNDS: list[int] = []
+
+
+class Asked(Model):
+    quantity: Quantity
+
+
+def router() -> APIRouter:
+    routes = APIRouter(tags=["Test"])
+    Writing = Annotated[Transaction, in_transaction]
+    Reading = Annotated[Transaction, in_read_only]
+
+    @routes.get("/effects")
+    def count(tx: Reading) -> int:
+        """Count effects."""
+        return tx.session.scalar(text("select count(*) from public.effects")) or 0
+
+    @routes.post("/effects", dependencies=[requires(TRADE)])
+    def add(tx: Writing, asked: Asked) -> dict[str, str]:
+        """Add an effect."""
+        tx.session.execute(text("insert into public.effects (name) values ('http')"))
+        if asked.quantity == 13:
+            raise Conflict("Thirteen is taken.", remedy="Take another.")
+        return {"quantity": str(asked.quantity)}
+
+    @routes.post("/late", dependencies=[requires(TRADE)])
+    def fail_at_commit(tx: Writing) -> dict[str, str]:
+        """Write what only the commit refuses."""
+        tx.session.execute(
+            text(
+                "create temporary table late (id int unique deferrable initially"
+                " deferred) on commit drop; insert into late values (1), (1)"
+            )
+        )
+        return {"status": "stored"}
+
+    @routes.get("/boom")
+    def boom() -> None:
+        """Fail in a way nobody expected."""
+        secret = "PKCANARY"
+        raise RuntimeError(f"boom {len(secret)}")
+
+    return routes
+
+
+@asynccontextmanager
+async def running(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with app.router.lifespan_context(app):
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://127.0.0.1:8005"
+        ) as client:
+            yield client
+
+
+@pytest.fixture
+def app(
+    database: Database[Transaction], database_url: str, redis_url: str, tmp_path: Path
+) -> FastAPI:
+    settings = Settings(
+        postgres_url=database_url,
+        redis_url=redis_url,
+        trading_data_dir=tmp_path,
+        service_token_hashes={
+            token_hash(READER): {"caller": "reader", "scopes": ["read"]},
+            token_hash(TRADER): {"caller": "trader", "scopes": ["read", "trade"]},
+        },
+    )
+    ROUNDS.clear()
+    return create_app(
+        ServiceName.ANALYTICS,
+        settings,
+        router(),
+        on=EventHandlers[Transaction](ServiceName.ANALYTICS),
+        transaction=Transaction,
+        workers=lambda database: [Worker("rounds", lambda: ROUNDS.append(1), 0.05)],
+    )
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def test_only_a_token_with_the_scope_may_ask(app: FastAPI) -> None:
+    async with running(app) as client:
+        nobody = await client.get("/effects")
+        stranger = await client.get("/effects", headers=bearer("guess"))
+        reader = await client.post(
+            "/effects", headers=bearer(READER), json={"quantity": "1"}
+        )
+        trader = await client.post(
+            "/effects", headers=bearer(TRADER), json={"quantity": "1"}
+        )
+        seen = await client.get("/effects", headers=bearer(READER))
+    assert [r.status_code for r in (nobody, stranger, reader, trader)] == [
+        401,
+        401,
+        403,
+        200,
+    ]
+    assert seen.json() == 1
+    assert nobody.headers["content-type"] == "application/problem+json"
+    assert reader.json()["detail"] == "reader may not do this: it needs `trade`."
+
+
+async def test_a_refused_request_leaves_nothing_behind(app: FastAPI) -> None:
+    async with running(app) as client:
+        answer = await client.post(
+            "/effects", headers=bearer(TRADER), json={"quantity": "13"}
+        )
+        left = await client.get("/effects", headers=bearer(READER))
+    assert answer.status_code == 409
+    assert answer.json()["remedy"] == "Take another."
+    assert left.json() == 0
+
+
+async def test_a_commit_that_fails_is_not_answered_as_a_success(app: FastAPI) -> None:
+    async with running(app) as client:
+        answer = await client.post("/late", headers=bearer(TRADER))
+    assert answer.status_code == 500
+
+
+@pytest.mark.parametrize("quantity", ["0", "-1", "NaN", "Infinity", "1e12", "x", None])
+async def test_a_quantity_that_cannot_be_is_refused_with_its_place(
+    app: FastAPI, quantity: Any
+) -> None:
+    async with running(app) as client:
+        answer = await client.post(
+            "/effects", headers=bearer(TRADER), json={"quantity": quantity}
+        )
+    problem = answer.json()
+    assert answer.status_code == 422
+    assert problem["errors"][0]["pointer"] == "/body/quantity"
+
+
+async def test_an_unexpected_failure_tells_an_id_and_nothing_else(
+    app: FastAPI,
+) -> None:
+    async with running(app) as client:
+        answer = await client.get(
+            "/boom", headers={**bearer(READER), "X-Request-ID": "my-request"}
+        )
+    assert answer.status_code == 500
+    assert answer.json()["trace_id"] == "my-request"
+    assert "RuntimeError" not in answer.text and "PKCANARY" not in answer.text
+
+
+async def test_a_foreign_host_and_a_huge_body_are_refused(app: FastAPI) -> None:
+    async with running(app) as client:
+        foreign = await client.get("/health/live", headers={"Host": "evil.example"})
+        path = await client.get("/health/live", headers={"Host": "x/health?a="})
+        huge = await client.post(
+            "/effects", headers=bearer(TRADER), content=b"x" * 10_000_000
+        )
+
+        async def unannounced() -> AsyncIterator[bytes]:
+            for _ in range(20):
+                yield b"x" * 100_000
+
+        streamed = await client.post(
+            "/effects",
+            headers={**bearer(TRADER), "content-type": "application/json"},
+            content=unannounced(),
+        )
+    assert (foreign.status_code, path.status_code) == (421, 421)
+    assert (huge.status_code, streamed.status_code) == (413, 413)
+
+
+async def test_health_metrics_and_documentation_are_there(app: FastAPI) -> None:
+    async with running(app) as client:
+        await client.get("/effects", headers=bearer(READER))
+        ready = await client.get("/health/ready")
+        metrics = await client.get("/metrics")
+        schema = (await client.get("/openapi.json")).json()
+        page = await client.get("/docs")
+    assert ready.status_code == 200
+    assert ready.json()["service"] == "analytics"
+    assert 'http_requests_total{method="GET",path="/effects",status="200"}' in (
+        metrics.text
+    )
+    assert "cdn" not in page.text
+    operations = [
+        operation
+        for methods in schema["paths"].values()
+        for operation in methods.values()
+    ]
+    assert all(o.get("description") and o.get("tags") for o in operations)
+    assert len({o["operationId"] for o in operations}) == len(operations)
+
+
+async def test_too_many_requests_are_told_when_to_come_back(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(app) as client:
+        answers = [
+            (await client.get("/effects", headers=bearer("a guess"))).status_code
+            for _ in range(6_001)
+        ]
+        halting = await client.get("/health/live")
+    assert answers[-1] == 429
+    assert halting.status_code == 200
+
+
+async def test_idle_waits_for_a_worker_that_is_at_work(
+    database: Database[Transaction], database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    busy = True
+    settings = Settings(
+        postgres_url=database_url, redis_url=redis_url, trading_data_dir=tmp_path
+    )
+    app = create_app(
+        ServiceName.RISK,
+        settings,
+        APIRouter(),
+        on=EventHandlers[Transaction](ServiceName.RISK),
+        transaction=Transaction,
+        workers=lambda database: [
+            Worker("orders", lambda: None, 0.05, pending=lambda: busy)
+        ],
+    )
+    async with running(app) as client:
+        assert (await client.get("/idle")).json()["waiting_for"] == ["orders"]
+        busy = False
+        for _ in range(100):
+            state = (await client.get("/idle")).json()
+            if state["idle"]:
+                break
+            await asyncio.sleep(0.02)
+    assert state["idle"], json.dumps(state)
