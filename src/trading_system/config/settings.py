@@ -177,8 +177,8 @@ class Settings(BaseSettings):
     )
     strategy_dirs: Annotated[tuple[Path, ...], NoDecode] = _setting(
         (),
-        "Folders with strategies of your own, separated as in `PATH` (`:`; on Windows "
-        "`;`).",
+        "Folders with strategies of your own, separated by colons, on Windows by "
+        "semicolons.",
         "Strategies",
     )
     smtp_host: str = _setting(
