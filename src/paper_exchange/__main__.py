@@ -1,0 +1,153 @@
+"""`python -m paper_exchange`: the exchange as a program."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+import uvicorn
+
+from paper_exchange import app, instants, sessions
+from paper_exchange.errors import StartRefused
+from paper_exchange.exchange import Exchange
+from paper_exchange.market.companies import COMPANIES
+from paper_exchange.market.generated import GeneratedMarket
+from paper_exchange.market.market import Market
+from paper_exchange.market.source import PriceSource
+from paper_exchange.pacer import FASTEST, Pacer
+from paper_exchange.store import Store
+from paper_exchange.tape import Tape
+from trading_core.matching import FILL_MODELS
+
+# A Monday; the clock begins five minutes before its open.
+FIRST_DAY = date(2026, 9, 14)
+BEGINS = time(9, 25)
+HISTORY_YEARS = 2
+FUTURE_YEARS = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Start the exchange and serve until it is stopped."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    try:
+        exchange, pacer = build(options)
+    except StartRefused as refusal:
+        print(refusal, file=sys.stderr)
+        return 3
+    application = app.create(exchange, pacer, options.control_token, options.rate_limit)
+    uvicorn.run(
+        application,
+        host=options.host,
+        port=options.port,
+        log_level="warning",
+        access_log=False,
+        ws="websockets-sansio",
+        timeout_graceful_shutdown=3,
+    )
+    return 0
+
+
+def build(options: argparse.Namespace) -> tuple[Exchange, Pacer]:
+    """Return the exchange and its clock that some options describe."""
+    directory: Path = options.data_dir
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartRefused(f"{directory} cannot be used: {error}") from error
+    model = FILL_MODELS[options.fill_model]
+    market = Market(_source(options, directory), model)
+    store = Store(directory / "exchange.sqlite")
+    tape = Tape(directory / "tape.jsonl", store.unflushed_tape())
+    exchange = Exchange(market, store, tape, options.seed)
+    is_new = not exchange.accounts
+    exchange.create_account(options.key, options.secret, options.cash)
+    pacer = Pacer(exchange)
+    if options.start and not pacer.is_running:
+        pacer.run(options.speed, options.skip_closed)
+    elif is_new:
+        pacer.speed = options.speed
+    return exchange, pacer
+
+
+def _source(options: argparse.Namespace, directory: Path) -> PriceSource:
+    calendar = directory / "sessions.json"
+    if options.replay is not None:
+        # Polars stays out of the process where no file is replayed.
+        from paper_exchange.market import replay
+
+        frame = replay.read(options.replay)
+        first, last = replay.span(frame)
+        margin = timedelta(days=30)
+        known = sessions.load(calendar, first - margin, last + margin)
+        return replay.ReplayedMarket(
+            options.replay, frame, known, options.first, options.last
+        )
+    first = options.first or FIRST_DAY
+    known = sessions.load(
+        calendar,
+        first.replace(year=first.year - HISTORY_YEARS, day=1),
+        options.last or first.replace(year=first.year + FUTURE_YEARS, day=1),
+    )
+    opens = known.between(first, first + timedelta(days=14))
+    if not opens:
+        raise StartRefused(f"No session begins within two weeks of {first}.")
+    begins = datetime.combine(opens[0].day, BEGINS, instants.NEW_YORK)
+    return GeneratedMarket(
+        options.seed, known, instants.from_datetime(begins), COMPANIES
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m paper_exchange", description=__doc__
+    )
+    add = parser.add_argument
+    add("--host", default="127.0.0.1")
+    add("--port", type=int, default=8100)
+    add("--data-dir", type=Path, required=True, help="where state and tape are kept")
+    add("--seed", type=int, default=7, help="of prices and random draws")
+    add("--speed", type=_speed, default=1.0, help="market seconds in one second")
+    add("--start", action="store_true", help="let the clock run from the beginning")
+    add("--skip-closed", action="store_true", help="jump over closed hours")
+    add("--replay", type=Path, metavar="FILE", help="Parquet or CSV file of bars")
+    add("--from", dest="first", type=date.fromisoformat, metavar="DATE")
+    add("--to", dest="last", type=date.fromisoformat, metavar="DATE")
+    add("--control-token", help="turns the control API on")
+    add("--key", default="paper", help="key id of the first account")
+    add("--secret", default="paper", help="secret of the first account")
+    add("--cash", type=_cash, default=Decimal(100_000))
+    add("--fill-model", choices=sorted(FILL_MODELS), default="alpaca-paper")
+    add("--rate-limit", type=int, default=200, help="requests a minute at speed 1")
+    return parser
+
+
+def _cash(text: str) -> Decimal:
+    try:
+        cash = Decimal(text)
+    except InvalidOperation:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an amount") from None
+    if not (cash.is_finite() and 0 < cash <= 10**12):
+        raise argparse.ArgumentTypeError("cash must be above 0 and at most 1e12")
+    return cash
+
+
+def _speed(text: str) -> float:
+    if text == "max":
+        return FASTEST
+    try:
+        speed = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not 0 < speed <= FASTEST:
+        raise argparse.ArgumentTypeError(f"speed must be in (0, {FASTEST:.0f}]")
+    return speed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,185 @@
+"""Accounts: cash, positions and what may be bought with them."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from paper_exchange.numbers import ZERO
+from trading_core.money import Side
+
+MARGIN_LEAST_EQUITY = Decimal(2000)
+INITIAL_MARGIN = Decimal("0.5")
+
+
+@dataclass(slots=True)
+class Holding:
+    """Shares of one symbol, negative when short, and what they cost."""
+
+    quantity: Decimal = ZERO
+    cost: Decimal = ZERO
+    """Signed like the quantity: average entry price times shares."""
+
+    @property
+    def average_price(self) -> Decimal:
+        """The mean price at which the shares were taken on."""
+        return self.cost / self.quantity
+
+    def apply(self, side: Side, quantity: Decimal, price: Decimal) -> None:
+        """Take on or give up shares; those given up leave at the average cost."""
+        change = quantity if side == "buy" else -quantity
+        if self.quantity * change >= 0:
+            self.cost += change * price
+        elif abs(change) <= abs(self.quantity):
+            self.cost += change * self.average_price
+        else:
+            self.cost = (self.quantity + change) * price
+        self.quantity += change
+        if not self.quantity:
+            self.cost = ZERO
+
+
+@dataclass(slots=True)
+class Account:
+    """One account, its keys, its money and its settings."""
+
+    id: str
+    number: str
+    key: str
+    secret: str
+    created_at: int
+    starting_cash: Decimal
+    cash: Decimal
+    holdings: dict[str, Holding] = field(default_factory=dict)
+    closing_equity: list[tuple[str, Decimal]] = field(default_factory=list)
+    """Equity at the last closes: New York date and dollars, oldest first."""
+    closing_quantities: dict[str, Decimal] = field(default_factory=dict)
+    """Shares held at the last close, by symbol."""
+    settings: dict[str, Any] = field(
+        default_factory=lambda: {
+            "dtbp_check": None,
+            "pdt_check": None,
+            "fractional_trading": True,
+            "max_margin_multiplier": "4",
+            "max_options_trading_level": None,
+            "no_shorting": False,
+            "suspend_trade": False,
+            "trade_confirm_email": "all",
+            "ptp_no_exception_entry": False,
+            "disable_overnight_trading": False,
+        }
+    )
+    watchlists: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def quantity(self, symbol: str) -> Decimal:
+        """Return the shares held of a symbol, negative when short."""
+        holding = self.holdings.get(symbol)
+        return holding.quantity if holding else ZERO
+
+    def apply(self, symbol: str, side: Side, quantity: Decimal, price: Decimal) -> None:
+        """Book one execution."""
+        holding = self.holdings.setdefault(symbol, Holding())
+        holding.apply(side, quantity, price)
+        if not holding.quantity:
+            del self.holdings[symbol]
+        value = quantity * price
+        self.cash += -value if side == "buy" else value
+
+    def record(self) -> dict[str, Any]:
+        """Return everything that must be kept, for the store."""
+        return {
+            "id": self.id,
+            "number": self.number,
+            "key": self.key,
+            "secret": self.secret,
+            "created_at": self.created_at,
+            "starting_cash": str(self.starting_cash),
+            "cash": str(self.cash),
+            "holdings": {
+                symbol: [str(holding.quantity), str(holding.cost)]
+                for symbol, holding in self.holdings.items()
+            },
+            "closing_equity": [[day, str(value)] for day, value in self.closing_equity],
+            "closing_quantities": {
+                symbol: str(quantity)
+                for symbol, quantity in self.closing_quantities.items()
+            },
+            "settings": self.settings,
+            "watchlists": self.watchlists,
+        }
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> "Account":
+        """Return the account that `record` wrote."""
+        return cls(
+            id=record["id"],
+            number=record["number"],
+            key=record["key"],
+            secret=record["secret"],
+            created_at=record["created_at"],
+            starting_cash=Decimal(record["starting_cash"]),
+            cash=Decimal(record["cash"]),
+            holdings={
+                symbol: Holding(Decimal(quantity), Decimal(cost))
+                for symbol, (quantity, cost) in record["holdings"].items()
+            },
+            closing_equity=[
+                (day, Decimal(value)) for day, value in record["closing_equity"]
+            ],
+            closing_quantities={
+                symbol: Decimal(quantity)
+                for symbol, quantity in record["closing_quantities"].items()
+            },
+            settings=record["settings"],
+            watchlists=record["watchlists"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Valuation:
+    """An account at market prices. All amounts are dollars."""
+
+    cash: Decimal
+    long_value: Decimal
+    short_value: Decimal
+    multiplier: int
+    reserved: Decimal
+
+    @property
+    def equity(self) -> Decimal:
+        """Cash and everything held."""
+        return self.cash + self.long_value + self.short_value
+
+    @property
+    def initial_margin(self) -> Decimal:
+        """Half of what is held, long or short."""
+        return (self.long_value - self.short_value) * INITIAL_MARGIN
+
+    @property
+    def maintenance_margin(self) -> Decimal:
+        """30 % of what is held."""
+        return (self.long_value - self.short_value) * Decimal("0.3")
+
+    @property
+    def buying_power(self) -> Decimal:
+        """What new orders may cost; open orders have taken theirs already."""
+        if self.multiplier == 1:
+            free = self.cash + min(ZERO, 2 * self.short_value)
+        else:
+            free = (self.equity - self.initial_margin) * self.multiplier
+        return max(ZERO, free - self.reserved)
+
+    @property
+    def regulation_t_buying_power(self) -> Decimal:
+        """Buying power overnight: twice what is not bound as margin."""
+        factor = min(self.multiplier, 2)
+        return max(ZERO, (self.equity - self.initial_margin) * factor - self.reserved)
+
+    @property
+    def cash_buying_power(self) -> Decimal:
+        """What can be bought of securities that lend no margin."""
+        return max(ZERO, self.equity - self.initial_margin - self.reserved)
+
+
+def multiplier(equity: Decimal, most: str) -> int:
+    """Return the margin multiplier: none below $2,000, else what the settings allow."""
+    return 1 if equity < MARGIN_LEAST_EQUITY else int(most)

@@ -1,0 +1,1 @@
+"""What the exchange answers over HTTP and WebSocket, in Alpaca's forms."""

@@ -1,0 +1,116 @@
+"""/control: the clock in the hands of whoever holds the token; /health for everyone."""
+
+import hmac
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from paper_exchange import instants
+from paper_exchange.api.context import exchange_of
+from paper_exchange.api.http import Json, json_body
+from paper_exchange.errors import ApiError, invalid, unprocessable
+from paper_exchange.pacer import FASTEST, Pacer
+
+router = APIRouter(tags=["control"])
+MOVES = ("run", "stop", "set", "advance_to")
+SETTLING = frozenset(("pending_new", "pending_cancel", "pending_replace"))
+
+
+def check_token(request: Request) -> None:
+    """Refuse whoever does not hold the control token."""
+    token: str | None = request.app.state.control_token
+    if token is None:
+        raise ApiError(404, 40410000, "the control API is off: no --control-token")
+    given = request.headers.get("authorization", "")
+    if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+        raise ApiError(401, 40110000, "unauthorized.")
+
+
+def clock_body(request: Request) -> dict[str, Any]:
+    """Return market time, how it moves, and what is not finished."""
+    exchange, pacer = exchange_of(request), _pacer(request)
+    settling = sum(order.status in SETTLING for order in exchange.working())
+    return {
+        "now": instants.rfc3339(exchange.now),
+        "speed": pacer.speed,
+        "running": pacer.is_running,
+        "skip_closed": pacer.skip_closed,
+        "pending": settling + request.app.state.trade_updates.unsent,
+        "at_end": pacer.is_at_end,
+        "end": instants.rfc3339(exchange.market.source.end),
+        "market": exchange.market.source.name,
+        "fill_model": exchange.market.fill_model.name,
+        "seed": exchange.seed,
+    }
+
+
+def _pacer(request: Request) -> Pacer:
+    pacer: Pacer = request.app.state.pacer
+    return pacer
+
+
+@router.get("/control/clock", response_class=Json)
+async def read_clock(request: Request) -> Response:
+    """Return the clock."""
+    check_token(request)
+    _pacer(request).catch_up()
+    return Json(clock_body(request))
+
+
+@router.post("/control/clock", response_class=Json)
+async def move_clock(request: Request) -> Response:
+    """Run, stop, set or advance the clock."""
+    check_token(request)
+    body = await json_body(request)
+    if not isinstance(body, dict) or sum(move in body for move in MOVES) != 1:
+        raise invalid(f"exactly one of {', '.join(MOVES)} is needed")
+    exchange, pacer = exchange_of(request), _pacer(request)
+    if "run" in body:
+        pacer.run(_speed(body["run"]), body.get("skip_closed") is True)
+    elif "stop" in body:
+        pacer.stop()
+    else:
+        move = "set" if "set" in body else "advance_to"
+        instant = _instant(body[move], move)
+        pacer.catch_up()
+        if instant < exchange.now:
+            raise unprocessable(
+                f"{move} {body[move]} is before the market's time "
+                f"{instants.rfc3339(exchange.now)}: time does not go back"
+            )
+        await pacer.advance_to(instant, move)
+        await request.app.state.trade_updates.drained()
+    return Json(clock_body(request))
+
+
+def _speed(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise invalid("run must be a number: seconds of market time in one second")
+    if not 0 < value <= FASTEST:
+        raise invalid(f"run must be above 0 and at most {FASTEST:.0f}")
+    return float(value)
+
+
+def _instant(value: Any, name: str) -> int:
+    if not isinstance(value, str):
+        raise invalid(f"{name} must be a time as text")
+    try:
+        return instants.parse(value)
+    except ValueError as error:
+        raise invalid(f"{name}: {error}") from None
+
+
+@router.get("/health", response_class=Json)
+async def health(request: Request) -> Response:
+    """Say that the exchange answers, and what it trades."""
+    exchange = exchange_of(request)
+    return Json(
+        {
+            "status": "ok",
+            "now": instants.rfc3339(exchange.now),
+            "market": exchange.market.source.name,
+            "fill_model": exchange.market.fill_model.name,
+        }
+    )

@@ -1,0 +1,268 @@
+"""What every request passes: size, keys, rate limit, market time, tape, error shape."""
+
+import hmac
+import logging
+import time
+from base64 import b64decode
+from binascii import Error as NotBase64
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import orjson
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from paper_exchange.accounts import Account
+from paper_exchange.errors import ApiError, invalid, malformed
+from paper_exchange.exchange import Exchange
+from paper_exchange.pacer import Pacer
+
+LOG = logging.getLogger(__name__)
+LARGEST_BODY = 1_000_000
+PER_MINUTE = 200
+# Faster than this a client is driven step by step and must never be held up.
+FASTEST_LIMITED = 120
+WRITES = frozenset(("POST", "PATCH", "PUT", "DELETE"))
+
+
+class Json(Response):
+    """A JSON answer."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """Return the bytes of the answer."""
+        return orjson.dumps(content)
+
+
+def error_answer(error: ApiError) -> Json:
+    """Return an error in Alpaca's form."""
+    return Json(error.body(), status_code=error.status)
+
+
+async def json_body(request: Request) -> Any:
+    """Return the JSON a request carries."""
+    try:
+        return orjson.loads(await request.body() or b"{}")
+    except orjson.JSONDecodeError:
+        raise malformed("request body format is invalid") from None
+
+
+def flag(request: Request, name: str) -> bool:
+    """Return a yes or no of the query, in any case."""
+    value = request.query_params.get(name, "").lower()
+    if value not in ("", "true", "false", "1", "0"):
+        raise invalid(f"invalid {name}: it must be true or false")
+    return value in ("true", "1")
+
+
+def number(request: Request, name: str, default: int, most: int) -> int:
+    """Return a whole number of the query between 1 and a bound."""
+    value = request.query_params.get(name)
+    if value is None or value == "":
+        return default
+    if not value.isdecimal() or len(value) > 9 or not 1 <= int(value) <= most:
+        raise invalid(f"invalid {name}: it must be from 1 to {most}")
+    return int(value)
+
+
+def choice(request: Request, name: str, default: str, *others: str) -> str:
+    """Return one of some words of the query."""
+    value = request.query_params.get(name) or default
+    if value not in (default, *others):
+        raise invalid(f"invalid {name}")
+    return value
+
+
+class RateLimit:
+    """So many requests a minute of machine time for each account."""
+
+    def __init__(self, pacer: Pacer, per_minute: int) -> None:
+        self._pacer = pacer
+        self._per_minute = per_minute
+        self._windows: dict[str, tuple[int, int]] = {}
+
+    def take(self, account: str) -> tuple[bool, dict[str, str]]:
+        """Count a request; say whether it may pass, and what the headers say."""
+        pacer = self._pacer
+        is_on = pacer.is_running and pacer.speed <= FASTEST_LIMITED
+        most = int(self._per_minute * max(1.0, pacer.speed))
+        # The header speaks of the client's own time; the market's has no part in it.
+        minute = int(time.time()) // 60
+        window, count = self._windows.get(account, (minute, 0))
+        count = count + 1 if window == minute else 1
+        self._windows[account] = (minute, count if is_on else 0)
+        left = max(0, most - count) if is_on else most
+        headers = {
+            "X-RateLimit-Limit": str(most),
+            "X-RateLimit-Remaining": str(left),
+            "X-RateLimit-Reset": str((minute + 1) * 60),
+        }
+        return not is_on or count <= most, headers
+
+
+class Gate:
+    """ASGI middleware around both APIs."""
+
+    def __init__(
+        self, app: ASGIApp, exchange: Exchange, pacer: Pacer, per_minute: int
+    ) -> None:
+        self._app = app
+        self._exchange = exchange
+        self._pacer = pacer
+        self._limits = {
+            "trading": RateLimit(pacer, per_minute),
+            "data": RateLimit(pacer, per_minute),
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or answer it here."""
+        if scope["type"] != "http" or not is_api(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        self._pacer.catch_up()
+        headers = {"X-Request-ID": uuid4().hex}
+        request_headers = Headers(scope=scope)
+        path, method = scope["path"], scope["method"]
+        is_data = path.startswith(("/v2/stocks", "/v1"))
+        try:
+            account = account_of(self._exchange, request_headers)
+            may_pass, limits = self._limits["data" if is_data else "trading"].take(
+                account.id
+            )
+            headers |= limits
+            if not may_pass:
+                raise ApiError(429, 42910000, "rate limit exceeded")
+            body = await _read(request_headers, receive)
+        except ApiError as error:
+            if method in WRITES:
+                await _drain(receive)
+            self._note(scope, b"", error.status, orjson.dumps(error.body()))
+            answer = error_answer(error)
+            answer.headers.update(headers)
+            await answer(scope, receive, send)
+            return
+        scope.setdefault("state", {})["account"] = account
+        watch = method in WRITES and not is_data
+        status, answered = 500, bytearray()
+
+        async def answer_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                extra = [
+                    (name.lower().encode(), value.encode())
+                    for name, value in headers.items()
+                ]
+                message = {**message, "headers": [*message["headers"], *extra]}
+            elif watch:
+                answered.extend(message.get("body", b""))
+                if not message.get("more_body"):
+                    # On the tape before the client can know of it.
+                    self._note(scope, body, status, bytes(answered))
+            await send(message)
+
+        await self._app(scope, _again(body, receive), answer_with_headers)
+        if not watch and not is_data and path != "/v2/clock":
+            self._note(scope, b"", status, b"")
+
+    def _note(self, scope: Scope, body: bytes, status: int, answer: bytes) -> None:
+        what: dict[str, Any] = {
+            "method": scope["method"],
+            "path": scope["path"],
+            "query": scope["query_string"].decode("latin-1"),
+            "status": status,
+        }
+        account = scope.get("state", {}).get("account")
+        if account is not None:
+            what["account"] = account.id
+        if body:
+            what["body"] = _shown(body)
+        if answer:
+            what["answer"] = _shown(answer)
+        self._exchange.note_only("request", what)
+
+
+def is_api(path: str) -> bool:
+    """Whether a path belongs to Alpaca's APIs, which need keys."""
+    return path.startswith(("/v1/", "/v2/", "/v3/", "/v1beta1/", "/v2beta1/"))
+
+
+def account_of(exchange: Exchange, headers: Headers) -> Account:
+    """Return the account whose keys a request carries."""
+    key = headers.get("apca-api-key-id", "")
+    secret = headers.get("apca-api-secret-key", "")
+    authorization = headers.get("authorization", "")
+    if not key and authorization.lower().startswith("basic "):
+        try:
+            key, _, secret = b64decode(authorization[6:]).decode().partition(":")
+        except (NotBase64, UnicodeDecodeError):
+            key = ""
+    if not key or not secret:
+        raise ApiError(401, 40110000, "unauthorized.")
+    account = find_account(exchange, key, secret)
+    if account is None:
+        raise ApiError(403, 40310000, "forbidden.")
+    return account
+
+
+def find_account(exchange: Exchange, key: str, secret: str) -> Account | None:
+    """Return the account of a key and its secret, or None."""
+    for account in exchange.accounts.values():
+        same_key = hmac.compare_digest(account.key.encode(), key.encode())
+        if same_key and hmac.compare_digest(account.secret.encode(), secret.encode()):
+            return account
+    return None
+
+
+async def _read(headers: Headers, receive: Receive) -> bytes:
+    """Return the whole body, or refuse one that is too large."""
+    stated = headers.get("content-length", "0")
+    too_large = ApiError(413, 41310000, "request body is too large")
+    if not stated.isdecimal() or int(stated) > LARGEST_BODY:
+        raise too_large
+    body = bytearray()
+    while True:
+        message = await receive()
+        body.extend(message.get("body", b""))
+        if len(body) > LARGEST_BODY:
+            raise too_large
+        if not message.get("more_body"):
+            return bytes(body)
+
+
+async def _drain(receive: Receive, most: int = 50_000_000) -> None:
+    """Read what a refused client still sends, so that it gets to read the answer."""
+    seen = 0
+    while seen < most:
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that hands out a body that was read already."""
+    is_given = False
+
+    async def give() -> Message:
+        nonlocal is_given
+        if is_given:
+            return await receive()
+        is_given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return give
+
+
+def _shown(content: bytes) -> Any:
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return content[:2_000].decode("utf-8", "replace")
+
+
+Handler = Callable[[Request], Any]

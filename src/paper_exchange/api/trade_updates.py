@@ -1,0 +1,161 @@
+"""The `trade_updates` stream at /stream."""
+
+import asyncio
+from collections import defaultdict
+from typing import Any
+
+import msgpack  # type: ignore[import-untyped]
+import orjson
+from fastapi import APIRouter
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from paper_exchange.api.http import find_account
+from paper_exchange.exchange import Exchange
+from paper_exchange.transaction import Update
+
+router = APIRouter()
+# A client that reads nothing is cut off here: about an hour of a busy account.
+MOST_WAITING = 50_000
+
+
+class Subscriber:
+    """One connection and the frames that wait for it."""
+
+    def __init__(self, socket: WebSocket, as_msgpack: bool) -> None:
+        self._socket = socket
+        self._as_msgpack = as_msgpack
+        self.frames: asyncio.Queue[bytes] = asyncio.Queue(MOST_WAITING)
+        self.unsent = 0
+
+    def put(self, message: dict[str, Any]) -> None:
+        """Have a message sent; a client that is too slow loses its connection."""
+        pack = msgpack.packb if self._as_msgpack else orjson.dumps
+        try:
+            self.frames.put_nowait(pack(message))
+        except asyncio.QueueFull:
+            self.is_too_slow = True
+            return
+        self.unsent += 1
+
+    async def send_all(self) -> None:
+        """Send frames as they come, until canceled."""
+        while True:
+            # Alpaca's paper stream is JSON in binary frames.
+            await self._socket.send_bytes(await self.frames.get())
+            self.unsent -= 1
+
+
+class TradeUpdates:
+    """Everyone who listens, by account."""
+
+    def __init__(self) -> None:
+        self._listening: defaultdict[str, set[Subscriber]] = defaultdict(set)
+
+    def publish(self, update: Update) -> None:
+        """Hand an event to the listeners of its account."""
+        for subscriber in self._listening[update.account]:
+            subscriber.put({"stream": "trade_updates", "data": update.data})
+
+    @property
+    def unsent(self) -> int:
+        """Frames that wait to be sent."""
+        return sum(
+            subscriber.unsent
+            for subscribers in self._listening.values()
+            for subscriber in subscribers
+        )
+
+    async def drained(self, patience: float = 5.0) -> None:
+        """Wait until every frame is sent, or a client proves too slow."""
+        for _ in range(int(patience / 0.005)):
+            if not self.unsent:
+                return
+            await asyncio.sleep(0.005)
+
+    def listen(self, account: str, subscriber: Subscriber) -> None:
+        """Let a connection hear an account's events."""
+        self._listening[account].add(subscriber)
+
+    def ignore(self, account: str, subscriber: Subscriber) -> None:
+        """Let a connection hear nothing more."""
+        self._listening[account].discard(subscriber)
+
+
+@router.websocket("/stream")
+async def trade_updates(socket: WebSocket) -> None:
+    """Authenticate, listen, and then tell what happens to the account's orders."""
+    await socket.accept()
+    wants_msgpack = socket.headers.get("content-type") == "application/msgpack"
+    subscriber = Subscriber(socket, wants_msgpack)
+    hub: TradeUpdates = socket.app.state.trade_updates
+    sender = asyncio.create_task(subscriber.send_all())
+    account: str | None = None
+    try:
+        while True:
+            message = await _message(socket, wants_msgpack)
+            account = _answer(message, subscriber, hub, socket.app.state, account)
+    except (WebSocketDisconnect, RuntimeError):
+        # Starlette raises RuntimeError when the peer went away during a send.
+        pass
+    finally:
+        if account is not None:
+            hub.ignore(account, subscriber)
+        sender.cancel()
+
+
+async def _message(socket: WebSocket, as_msgpack: bool) -> dict[str, Any]:
+    """Return the next message; what cannot be read is an empty one."""
+    frame = await socket.receive()
+    if frame["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(frame.get("code", 1000))
+    content = frame.get("bytes") or (frame.get("text") or "").encode()
+    try:
+        message = msgpack.unpackb(content) if as_msgpack else orjson.loads(content)
+    except (ValueError, msgpack.UnpackException):
+        return {}
+    return message if isinstance(message, dict) else {}
+
+
+def _answer(
+    message: dict[str, Any],
+    subscriber: Subscriber,
+    hub: TradeUpdates,
+    state: Any,
+    account: str | None,
+) -> str | None:
+    exchange: Exchange = state.exchange
+    action, data = message.get("action"), message.get("data")
+    data = data if isinstance(data, dict) else {}
+    if action in ("authenticate", "auth"):
+        key = data.get("key_id") or message.get("key") or ""
+        secret = data.get("secret_key") or message.get("secret") or ""
+        found = find_account(exchange, str(key), str(secret))
+        status = "authorized" if found else "unauthorized"
+        subscriber.put(
+            {
+                "stream": "authorization",
+                "data": {"status": status, "action": "authenticate"},
+            }
+        )
+        if found is not None:
+            return found.id
+    elif action == "listen" and account is not None:
+        wanted = data.get("streams")
+        streams = [
+            name
+            for name in (wanted if isinstance(wanted, list) else [])
+            if name == "trade_updates"
+        ]
+        if streams:
+            hub.listen(account, subscriber)
+        else:
+            hub.ignore(account, subscriber)
+        subscriber.put({"stream": "listening", "data": {"streams": streams}})
+    elif account is None:
+        subscriber.put(
+            {
+                "stream": "authorization",
+                "data": {"status": "unauthorized", "action": str(action)[:64]},
+            }
+        )
+    return account

@@ -1,0 +1,79 @@
+"""The exchange as an ASGI application."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from paper_exchange.api import account, control, data, orders, trade_updates
+from paper_exchange.api.http import Gate, Json, error_answer
+from paper_exchange.errors import ApiError
+from paper_exchange.exchange import Exchange
+from paper_exchange.pacer import Pacer
+
+LOG = logging.getLogger(__name__)
+
+
+def create(
+    exchange: Exchange,
+    pacer: Pacer,
+    control_token: str | None = None,
+    requests_per_minute: int = 200,
+) -> FastAPI:
+    """Return the application of an exchange that is ready to trade."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        keeping = asyncio.create_task(pacer.keep_time())
+        keeping.add_done_callback(_say_why_it_ended)
+        yield
+        keeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping
+        exchange.close()
+
+    app = FastAPI(title="Paper exchange", version="2", lifespan=lifespan, docs_url=None)
+    app.state.exchange = exchange
+    app.state.pacer = pacer
+    app.state.control_token = control_token
+    app.state.trade_updates = trade_updates.TradeUpdates()
+    exchange.listeners.append(app.state.trade_updates.publish)
+    for module in (orders, account, data, control, trade_updates):
+        app.include_router(module.router)
+    app.add_exception_handler(ApiError, _refused)
+    app.add_exception_handler(HTTPException, _unknown_path)
+    app.add_exception_handler(Exception, _failed)
+    app.add_middleware(
+        Gate, exchange=exchange, pacer=pacer, per_minute=requests_per_minute
+    )
+    return app
+
+
+def _say_why_it_ended(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and task.exception() is not None:
+        LOG.critical("The market's clock stopped.", exc_info=task.exception())
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return error_answer(error)
+
+
+async def _unknown_path(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    message = "endpoint not found." if error.status_code == 404 else error.detail
+    code = error.status_code * 100_000 + 10_000
+    return Json({"code": code, "message": message}, status_code=error.status_code)
+
+
+async def _failed(_: Request, error: Exception) -> Response:
+    LOG.error("A request failed.", exc_info=error)
+    return Json(
+        {"code": 50010000, "message": "internal server error occurred"},
+        status_code=500,
+    )

@@ -1,0 +1,232 @@
+"""Bars of any length from the minutes of a tape, by the rules of the data API.
+
+A bar is labelled with its start, on the clock of New York; it is made of the minutes
+that have ended. Minutes and hours include extended hours. A day takes open, high, low
+and close from the session and its volume from the whole day. No trade, no bar.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from paper_exchange import instants
+from paper_exchange.instants import HOUR, MINUTE, rfc3339
+from paper_exchange.market.market import Market
+from paper_exchange.market.source import DayTape
+from paper_exchange.sessions import TradingDay
+
+DAY = 24 * HOUR
+SHARES_A_TRADE = 100
+
+_TIMEFRAME = re.compile(r"(\d{1,2})(Min|T|Hour|H|Day|D|Week|W|Month|M)")
+_LONGEST = {
+    "Min": 59,
+    "T": 59,
+    "Hour": 23,
+    "H": 23,
+    "Day": 1,
+    "D": 1,
+    "Week": 1,
+    "W": 1,
+}
+_MONTHS = frozenset((1, 2, 3, 4, 6, 12))
+
+
+@dataclass(frozen=True, slots=True)
+class Timeframe:
+    """The length of bars: a number of minutes, or a day, week or months."""
+
+    unit: str
+    count: int
+
+    @property
+    def is_intraday(self) -> bool:
+        """Whether several such bars make a day."""
+        return self.unit == "Min"
+
+    def bucket(self, day: date) -> date:
+        """Return the first date of the bar that a date belongs to."""
+        if self.unit == "Week":
+            return day - timedelta(days=day.weekday())
+        if self.unit == "Month":
+            month = (day.month - 1) // self.count * self.count + 1
+            return day.replace(month=month, day=1)
+        return day
+
+
+def timeframe(text: str) -> Timeframe:
+    """Return the timeframe of its name; an unknown one is a ValueError."""
+    match = _TIMEFRAME.fullmatch(text)
+    if match is None:
+        raise ValueError(f"invalid timeframe: {text[:20]}")
+    count, unit = int(match[1]), match[2]
+    is_month = unit in ("Month", "M")
+    allowed = count in _MONTHS if is_month else 1 <= count <= _LONGEST[unit]
+    if not allowed:
+        raise ValueError(f"invalid timeframe: {text[:20]}")
+    if unit in ("Min", "T"):
+        return Timeframe("Min", count)
+    if unit in ("Hour", "H"):
+        return Timeframe("Min", count * 60)
+    names = {"D": "Day", "W": "Week", "M": "Month"}
+    return Timeframe(names.get(unit, unit), count)
+
+
+Row = tuple[int, dict[str, Any]]
+"""The start of a bar, or the time of a trade or quote, and what is answered of it."""
+
+
+def rows(
+    market: Market,
+    symbol: str,
+    frame: Timeframe,
+    start: int,
+    end: int,
+    now: int,
+    newest_first: bool,
+) -> Iterator[Row]:
+    """Yield the bars of a symbol with labels between two instants, both included."""
+    # A bar's label is the start of its period: days before `start` may still be in it.
+    first = instants.new_york_date(start)
+    last = instants.new_york_date(min(end, now))
+    if frame.unit == "Month":
+        last = min(last + timedelta(days=366), instants.new_york_date(now))
+    elif frame.unit == "Week":
+        last = min(last + timedelta(days=7), instants.new_york_date(now))
+    days = market.sessions.between(first, last)
+    if newest_first:
+        days = days[::-1]
+    made: Iterator[Row]
+    if frame.is_intraday:
+        made = _intraday(market, symbol, frame, days, now, newest_first)
+    else:
+        made = _daily(market, symbol, frame, days, now)
+    for label, row in made:
+        if start <= label <= end:
+            yield label, row
+
+
+def _intraday(
+    market: Market,
+    symbol: str,
+    frame: Timeframe,
+    days: Any,
+    now: int,
+    newest_first: bool,
+) -> Iterator[Row]:
+    length = frame.count * MINUTE
+    for day in days:
+        tape = market.tape(symbol, day)
+        if tape is None:
+            continue
+        count = _ended(tape, now)
+        if not count:
+            continue
+        labels = day.midnight + (tape.start[:count] - day.midnight) // length * length
+        cuts = np.flatnonzero(np.concatenate(([True], labels[1:] != labels[:-1])))
+        made = _reduce(tape, cuts, count, labels[cuts])
+        yield from (reversed(made) if newest_first else made)
+
+
+def _ended(tape: DayTape, now: int) -> int:
+    """Return how many minutes of a tape have ended."""
+    return int(np.searchsorted(tape.start, now - MINUTE, side="right"))
+
+
+def _reduce(tape: DayTape, cuts: Any, count: int, labels: Any) -> list[Row]:
+    ends = np.append(cuts[1:], count) - 1
+    high = np.maximum.reduceat(tape.high[:count], cuts)
+    low = np.minimum.reduceat(tape.low[:count], cuts)
+    volume = np.add.reduceat(tape.volume[:count], cuts)
+    typical = (tape.high + tape.low + tape.close)[:count] / 3 * tape.volume[:count]
+    value = np.add.reduceat(typical, cuts)
+    columns = zip(
+        labels.tolist(),
+        tape.open[cuts].tolist(),
+        high.tolist(),
+        low.tolist(),
+        tape.close[ends].tolist(),
+        volume.tolist(),
+        value.tolist(),
+        strict=True,
+    )
+    return [
+        (label, bar(label, open, high, low, close, volume, value))
+        for label, open, high, low, close, volume, value in columns
+    ]
+
+
+def bar(
+    label: int,
+    open: float,
+    high: float,
+    low: float,
+    close: float,
+    volume: int,
+    value: float,
+) -> dict[str, Any]:
+    """Return a bar as the data API writes it; `value` is dollars traded."""
+    return {
+        "t": rfc3339(label),
+        "o": open,
+        "h": high,
+        "l": low,
+        "c": close,
+        "v": volume,
+        "n": max(1, volume // SHARES_A_TRADE),
+        "vw": round(value / volume, 6) if volume else close,
+    }
+
+
+def _daily(
+    market: Market, symbol: str, frame: Timeframe, days: Any, now: int
+) -> Iterator[Row]:
+    key: Callable[[TradingDay], date] = lambda day: frame.bucket(day.day)  # noqa: E731
+    for first, members in groupby(days, key=key):
+        # The first bar of a range may have begun before it.
+        whole = sorted(members, key=lambda day: day.index)
+        while whole[0].index and frame.bucket(_before(market, whole[0]).day) == first:
+            whole.insert(0, _before(market, whole[0]))
+        parts = [part for day in whole if (part := _session(market, symbol, day, now))]
+        if parts:
+            label = instants.new_york_midnight(first)
+            yield label, bar(
+                label,
+                parts[0][0],
+                max(part[1] for part in parts),
+                min(part[2] for part in parts),
+                parts[-1][3],
+                sum(part[4] for part in parts),
+                sum(part[5] for part in parts),
+            )
+
+
+def _before(market: Market, day: TradingDay) -> TradingDay:
+    return market.sessions.days[day.index - 1]
+
+
+def _session(
+    market: Market, symbol: str, day: TradingDay, now: int
+) -> tuple[float, float, float, float, int, float] | None:
+    """Return open, high, low, close of a session, volume and dollars of the day."""
+    tape = market.tape(symbol, day)
+    if tape is None:
+        return None
+    count = _ended(tape, now)
+    first, last = tape.regular.start, min(tape.regular.stop, count)
+    if first >= last:
+        return None
+    typical = (tape.high + tape.low + tape.close)[:count] / 3
+    return (
+        float(tape.open[first]),
+        float(tape.high[first:last].max()),
+        float(tape.low[first:last].min()),
+        float(tape.close[last - 1]),
+        int(tape.volume[:count].sum()),
+        float((typical * tape.volume[:count]).sum()),
+    )

@@ -1,0 +1,133 @@
+"""Prices at a market time: the last one, the next one that matters, and quotes."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+
+from paper_exchange import instants
+from paper_exchange.market.points import POINTS
+from paper_exchange.market.source import DayTape, Listing, PriceSource
+from paper_exchange.sessions import TradingDay
+from trading_core.matching import FillModel, Quote
+from trading_core.money import price_of
+
+# Prices meet orders on the cent, so a price can act up to half a cent before it.
+ROUNDING = 0.0051
+# A symbol without a price for this many trading days has none.
+LOOK_BACK_DAYS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A traded price: when, how many shares, and the price it moved from."""
+
+    time: int
+    price: float
+    volume: float
+    came_from: float | None
+
+
+class Market:
+    """A price source seen from instants; keeps the days it was asked for last."""
+
+    def __init__(self, source: PriceSource, fill_model: FillModel) -> None:
+        self.source = source
+        self.sessions = source.sessions
+        self.fill_model = fill_model
+        self.listings: dict[str, Listing] = {
+            listing.symbol: listing for listing in source.listings
+        }
+        self._tapes: OrderedDict[tuple[str, int], DayTape | None] = OrderedDict()
+        self._capacity = max(256, 2 * len(self.listings))
+
+    def tape(self, symbol: str, day: TradingDay) -> DayTape | None:
+        """Return what a symbol trades on a day, all of it."""
+        key = (symbol, day.index)
+        if key in self._tapes:
+            self._tapes.move_to_end(key)
+            return self._tapes[key]
+        tape = self._tapes[key] = self.source.day(symbol, day)
+        if len(self._tapes) > self._capacity:
+            self._tapes.popitem(last=False)
+        return tape
+
+    def last(self, symbol: str, now: int) -> Point | None:
+        """Return the last price at or before an instant, extended hours included."""
+        day = self.sessions.begun(now)
+        for _ in range(LOOK_BACK_DAYS):
+            if day is None:
+                return None
+            tape = self.tape(symbol, day)
+            if tape is not None:
+                index = int(np.searchsorted(tape.point_time, now, side="right")) - 1
+                if index >= 0:
+                    return _point(tape, index)
+            day = self.sessions.days[day.index - 1] if day.index else None
+        return None
+
+    def last_in_session(self, symbol: str, day: TradingDay, now: int) -> Point | None:
+        """Return the last price of a session at or before an instant, or None yet."""
+        tape = self.tape(symbol, day)
+        if tape is None:
+            return None
+        until = min(now, day.close - 1)
+        index = int(np.searchsorted(tape.point_time, until, side="right")) - 1
+        if index < 0 or tape.point_time[index] < day.open:
+            return None
+        return _point(tape, index)
+
+    def closing_price(self, symbol: str, day: TradingDay) -> float | None:
+        """Return the last price of a session, or of one before it."""
+        for index in range(day.index, max(-1, day.index - LOOK_BACK_DAYS), -1):
+            session = self.sessions.days[index]
+            point = self.last_in_session(symbol, session, session.close)
+            if point is not None:
+                return point.price
+        return None
+
+    def next_reaching(
+        self,
+        symbol: str,
+        after: int,
+        until: int,
+        rises_to: float,
+        falls_to: float,
+        day: TradingDay,
+    ) -> Point | None:
+        """Return the first price after an instant that is this high or this low.
+
+        Looks at one day, up to `until` (included). `rises_to` of minus infinity takes
+        the very next price.
+        """
+        tape = self.tape(symbol, day)
+        if tape is None:
+            return None
+        first, last = np.searchsorted(tape.point_time, (after, until), side="right")
+        prices = tape.point_price[first:last]
+        reached = (prices >= rises_to - ROUNDING) | (prices <= falls_to + ROUNDING)
+        if not reached.any():
+            return None
+        return _point(tape, int(first) + int(reached.argmax()))
+
+    def quote(self, point: Point, time: int) -> Quote:
+        """Return the quote around a price, by the exchange's fill model."""
+        return self.fill_model.quote(
+            point.price, instants.to_datetime(time), point.volume, point.came_from
+        )
+
+    def mark(self, symbol: str, now: int) -> Decimal | None:
+        """Return the price at which a holding is valued: the last trade."""
+        point = self.last(symbol, now)
+        return None if point is None else price_of(point.price)
+
+
+def _point(tape: DayTape, index: int) -> Point:
+    jumped = index % POINTS == 0
+    return Point(
+        int(tape.point_time[index]),
+        float(tape.point_price[index]),
+        float(tape.point_volume[index]),
+        None if jumped else float(tape.point_price[index - 1]),
+    )

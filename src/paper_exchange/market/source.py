@@ -1,0 +1,70 @@
+"""What the market needs from a source of prices, whichever it is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from paper_exchange.sessions import Sessions, TradingDay
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A symbol and what an asset list says about it."""
+
+    symbol: str
+    name: str
+    exchange: str
+
+
+@dataclass(frozen=True, slots=True)
+class DayTape:
+    """What one symbol traded on one day, extended hours included.
+
+    Minute bars (`start` in nanoseconds, prices in dollars a share, `volume` in shares;
+    a minute without a trade has no row) and the price points inside them, in time
+    order. `regular` is the range of rows that belong to the session.
+    """
+
+    start: Integers
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    volume: Integers
+    point_time: Integers
+    point_price: Floats
+    point_volume: Floats
+    regular: slice
+
+
+class PriceSource(Protocol):
+    """Prices of some symbols over some trading days."""
+
+    @property
+    def name(self) -> str:
+        """Say in one line what is traded: a seed, or a file and its hash."""
+
+    @property
+    def sessions(self) -> Sessions:
+        """The trading days it knows."""
+
+    @property
+    def listings(self) -> Sequence[Listing]:
+        """The symbols it has prices for."""
+
+    @property
+    def start(self) -> int:
+        """The market time at which a new exchange begins."""
+
+    @property
+    def end(self) -> int:
+        """The market time after which there are no prices."""
+
+    def day(self, symbol: str, day: TradingDay) -> DayTape | None:
+        """Return what a symbol traded on a day; the same whenever it is asked."""

@@ -1,0 +1,260 @@
+"""What survives the process: one SQLite file, written before anything is answered."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from paper_exchange.accounts import Account
+from paper_exchange.errors import StartRefused
+from paper_exchange.orders import Order
+
+VERSION = 1
+SCHEMA = """
+create table if not exists facts (name text primary key, value text not null);
+create table if not exists accounts (id text primary key, body blob not null);
+create table if not exists orders (
+    id text primary key, account text not null, sequence integer not null,
+    client_order_id text not null, symbol text not null, side text not null,
+    is_open integer not null, submitted_at integer not null, parent text,
+    body blob not null, unique (account, client_order_id));
+create index if not exists orders_by_time on orders (account, sequence);
+create index if not exists open_orders on orders (account, sequence) where is_open = 1;
+create index if not exists orders_by_parent on orders (parent) where parent is not null;
+create table if not exists activities (
+    id text primary key, account text not null, type text not null,
+    time integer not null, sequence integer not null, body blob not null);
+create index if not exists activities_by_time on activities (account, time, sequence);
+create table if not exists tape (sequence integer primary key, line text not null);
+"""
+
+
+def _plain(value: Any) -> str:
+    return str(value)
+
+
+@dataclass(slots=True)
+class Changes:
+    """What one transaction writes."""
+
+    facts: dict[str, str] = field(default_factory=dict)
+    accounts: dict[str, Account] = field(default_factory=dict)
+    orders: dict[str, Order] = field(default_factory=dict)
+    activities: list[tuple[str, int, int, dict[str, Any]]] = field(default_factory=list)
+    """Account, time, sequence and body."""
+    tape: list[tuple[int, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFilter:
+    """Which orders of an account are wanted; every bound is exclusive."""
+
+    account: str
+    is_open: bool | None = None
+    after: int | None = None
+    until: int | None = None
+    after_sequence: int | None = None
+    before_sequence: int | None = None
+    symbols: Sequence[str] = ()
+    side: str | None = None
+    parents_only: bool = False
+    newest_first: bool = True
+    limit: int = 500
+
+
+class Store:
+    """The SQLite file; WAL, so a killed process loses nothing it has committed."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._connection = sqlite3.connect(path, isolation_level=None)
+            run = self._connection.execute
+            run("pragma journal_mode = wal")
+            run("pragma synchronous = normal")
+            run("pragma busy_timeout = 2000")
+            # One process owns the file; a second one must not trade on the same state.
+            run("pragma locking_mode = exclusive")
+            self._connection.executescript(SCHEMA)
+        except sqlite3.OperationalError as error:
+            raise StartRefused(
+                f"{path} cannot be used: {error}. Is another exchange running on this "
+                "data directory? Stop it or choose another --data-dir."
+            ) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def facts(self) -> dict[str, str]:
+        """Return the named values."""
+        return dict(self._connection.execute("select name, value from facts"))
+
+    def write(self, changes: Changes) -> None:
+        """Write everything or nothing."""
+        run, many = self._connection.execute, self._connection.executemany
+        run("begin immediate")
+        try:
+            if changes.facts:
+                many(
+                    "insert or replace into facts values (?, ?)", changes.facts.items()
+                )
+            for account in changes.accounts.values():
+                run(
+                    "insert or replace into accounts values (?, ?)",
+                    (account.id, orjson.dumps(account.record())),
+                )
+            if changes.orders:
+                many(
+                    "insert into orders values (?,?,?,?,?,?,?,?,?,?) on conflict (id) "
+                    "do update set is_open = excluded.is_open, body = excluded.body, "
+                    "parent = excluded.parent",
+                    map(_order_row, changes.orders.values()),
+                )
+            if changes.activities:
+                many(
+                    "insert into activities values (?,?,?,?,?,?)",
+                    (
+                        (
+                            body["id"],
+                            account_id,
+                            body["activity_type"],
+                            time,
+                            sequence,
+                            orjson.dumps(body),
+                        )
+                        for account_id, time, sequence, body in changes.activities
+                    ),
+                )
+            if changes.tape:
+                # Lines of the transaction before have reached the file by now.
+                run("delete from tape")
+                many("insert into tape values (?, ?)", changes.tape)
+            run("commit")
+        except BaseException:
+            run("rollback")
+            raise
+
+    def accounts(self) -> list[Account]:
+        """Return every account."""
+        rows = self._connection.execute("select body from accounts order by rowid")
+        return [Account.from_record(orjson.loads(body)) for (body,) in rows]
+
+    def unflushed_tape(self) -> list[tuple[int, str]]:
+        """Return the tape lines of the last transaction."""
+        rows = self._connection.execute("select * from tape order by sequence")
+        return list(rows)
+
+    def open_orders(self) -> Iterator[Order]:
+        """Yield every order that is not finished, oldest first."""
+        rows = self._connection.execute(
+            "select body from orders where is_open = 1 order by sequence"
+        )
+        return _orders(rows)
+
+    def order(self, account: str, order_id: str) -> Order | None:
+        """Return one order of an account."""
+        return self._one("id = ? and account = ?", order_id, account)
+
+    def order_by_client_id(self, account: str, client_order_id: str) -> Order | None:
+        """Return the order of an account that carries a client's id."""
+        return self._one(
+            "account = ? and client_order_id = ?", account, client_order_id
+        )
+
+    def legs(self, parent: str) -> list[Order]:
+        """Return the orders that belong to another one, in the order they were made."""
+        rows = self._connection.execute(
+            "select body from orders where parent = ? order by sequence", (parent,)
+        )
+        return list(_orders(rows))
+
+    def orders(self, wanted: OrderFilter) -> list[Order]:
+        """Return the orders that pass a filter."""
+        where, values = ["account = ?"], [wanted.account]
+        conditions: Iterable[tuple[str, Any]] = (
+            ("is_open = ?", None if wanted.is_open is None else int(wanted.is_open)),
+            ("submitted_at > ?", wanted.after),
+            ("submitted_at < ?", wanted.until),
+            ("sequence > ?", wanted.after_sequence),
+            ("sequence < ?", wanted.before_sequence),
+            ("side = ?", wanted.side),
+        )
+        for condition, value in conditions:
+            if value is not None:
+                where.append(condition)
+                values.append(value)
+        if wanted.symbols:
+            where.append(f"symbol in ({','.join('?' * len(wanted.symbols))})")
+            values.extend(wanted.symbols)
+        if wanted.parents_only:
+            where.append("parent is null")
+        direction = "desc" if wanted.newest_first else "asc"
+        rows = self._connection.execute(
+            f"select body from orders where {' and '.join(where)} "
+            f"order by sequence {direction} limit ?",
+            (*values, wanted.limit),
+        )
+        return list(_orders(rows))
+
+    def activities(
+        self,
+        account: str,
+        types: Sequence[str],
+        after: int | None,
+        until: int | None,
+        newest_first: bool,
+        page_size: int,
+        page_token: str | None,
+    ) -> list[dict[str, Any]]:
+        """Return activities of an account; the token is the last id seen."""
+        where: list[str] = ["account = ?"]
+        values: list[Any] = [account]
+        if types:
+            where.append(f"type in ({','.join('?' * len(types))})")
+            values.extend(types)
+        for condition, value in (("time > ?", after), ("time < ?", until)):
+            if value is not None:
+                where.append(condition)
+                values.append(value)
+        if page_token:
+            compare = "<" if newest_first else ">"
+            where.append(
+                f"(time, sequence) {compare} "
+                "(select time, sequence from activities where id = ?)"
+            )
+            values.append(page_token)
+        direction = "desc" if newest_first else "asc"
+        rows = self._connection.execute(
+            f"select body from activities where {' and '.join(where)} "
+            f"order by time {direction}, sequence {direction} limit ?",
+            (*values, page_size),
+        )
+        return [orjson.loads(body) for (body,) in rows]
+
+    def _one(self, condition: str, *values: str) -> Order | None:
+        rows = self._connection.execute(
+            f"select body from orders where {condition}", values
+        )
+        return next(_orders(rows), None)
+
+
+def _order_row(order: Order) -> tuple[Any, ...]:
+    return (
+        order.id,
+        order.account,
+        order.sequence,
+        order.client_order_id,
+        order.symbol,
+        order.side,
+        int(order.is_open),
+        order.submitted_at,
+        order.parent,
+        orjson.dumps(order.record(), default=_plain),
+    )
+
+
+def _orders(rows: Iterable[tuple[bytes]]) -> Iterator[Order]:
+    return (Order.from_record(orjson.loads(body)) for (body,) in rows)

@@ -1,0 +1,54 @@
+"""A file with a line for everything that happened, for whoever judges afterwards."""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from paper_exchange.instants import rfc3339
+
+
+class Tape:
+    """`tape.jsonl`: a sequence number, the market time, a kind and what it was.
+
+    Lines of a transaction are handed to the store with it and reach the file after the
+    commit; what a killed process had committed but not written is added at the start.
+    """
+
+    def __init__(self, path: Path, unflushed: list[tuple[int, str]]) -> None:
+        self._sequence = _last_sequence(path)
+        missing = [line for number, line in unflushed if number > self._sequence]
+        self._file = path.open("ab")
+        if missing:
+            self._sequence = unflushed[-1][0]
+            self.write(missing)
+
+    def line(self, now: int, kind: str, what: dict[str, Any]) -> tuple[int, str]:
+        """Return the next line with its number."""
+        self._sequence += 1
+        entry = {"sequence": self._sequence, "time": rfc3339(now), "kind": kind, **what}
+        return self._sequence, orjson.dumps(entry, default=str).decode()
+
+    def write(self, lines: list[str]) -> None:
+        """Add lines to the file."""
+        self._file.write("".join(f"{line}\n" for line in lines).encode())
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _last_sequence(path: Path) -> int:
+    """Return the number of the last whole line; a torn one at the end is cut off."""
+    if not path.exists():
+        return 0
+    with path.open("rb+") as file:
+        size = file.seek(0, 2)
+        reach = min(size, 4_000_000)
+        file.seek(size - reach)
+        tail = file.read(reach)
+        whole = tail[: tail.rfind(b"\n") + 1]
+        file.truncate(size - reach + len(whole))
+        lines = whole.splitlines()
+    return int(orjson.loads(lines[-1])["sequence"]) if lines else 0
