@@ -27,7 +27,6 @@ FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 # A process that ran this long is healthy again: its next pause is the first one.
 STEADY_AFTER = 60.0
-STOP_PATIENCE = 10.0
 LARGEST_CONSOLE_LOG = 20_000_000
 
 Background = Callable[[], Awaitable[None]]
@@ -53,6 +52,7 @@ class Supervisor:
     progress: Progress
     run: Run
     background: Sequence[Background] = ()
+    stop_patience: float = 10.0
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -215,7 +215,7 @@ class Supervisor:
             return
         _ask_to_end(process, kept.component.stop_signal)
         try:
-            await asyncio.wait_for(process.wait(), STOP_PATIENCE)
+            await asyncio.wait_for(process.wait(), self.stop_patience)
         except TimeoutError:
             self.progress.note(f"{kept.component.name} does not end; killing it")
             process.kill()
