@@ -6,6 +6,7 @@ rows is told as `BarProblem`s, row by row; a frame that is not a frame of bars a
 refused with `NotBars`.
 """
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -315,6 +316,18 @@ def restamp_clock_hours(frame: pl.DataFrame, calendar: Calendar) -> pl.DataFrame
         .with_columns(pl.coalesce("_open", "timestamp").alias("timestamp"))
         .drop("_open")
     )
+
+
+def content_hash(frame: pl.DataFrame) -> str:
+    """Return a hash of the bars' content, whatever order or library wrote them."""
+    ordered = conform(frame).sort("symbol", "timestamp")
+    digest = hashlib.sha256("\0".join(ordered["symbol"].to_list()).encode())
+    for name in ("timestamp", *NUMBERS):
+        column = ordered[name].to_physical() if name == "timestamp" else ordered[name]
+        digest.update(
+            column.to_numpy().astype("<i8" if name == "timestamp" else "<f8").tobytes()
+        )
+    return digest.hexdigest()
 
 
 def adjust(frame: pl.DataFrame, factors: pl.DataFrame) -> pl.DataFrame:
