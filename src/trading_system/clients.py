@@ -27,6 +27,7 @@ from trading_system.contracts.system import (
     JobClaim,
     JobFinish,
     JobView,
+    SessionView,
 )
 from trading_system.errors import (
     Conflict,
@@ -157,6 +158,10 @@ class ServiceClient:
     def log_end(self) -> int:
         """Return the last sequence number of the event log."""
         return self.get("/events/end", dict[str, int])["sequence"]
+
+    def sessions(self, start: date, end: date) -> list[SessionView]:
+        """Return the exchange's sessions between two dates, both included."""
+        return self.get("/sessions", list[SessionView], start=start, end=end)
 
     def claim(self, asked: JobClaim) -> JobView:
         """Ask for the slot of a scheduled run."""

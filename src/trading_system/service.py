@@ -3,6 +3,7 @@
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import date
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
@@ -25,6 +26,7 @@ from trading_system.contracts.system import (
     JobClaim,
     JobFinish,
     JobView,
+    SessionView,
 )
 from trading_system.database import Database, Transaction
 from trading_system.doorbell import Doorbell
@@ -32,7 +34,7 @@ from trading_system.errors import TradingError
 from trading_system.http import create_http_app, product_version
 from trading_system.log_rows import LogRows
 from trading_system.messaging import EventHandlers, events_after, log_end
-from trading_system.models import DeadLetter
+from trading_system.models import DeadLetter, TradingSession
 from trading_system.security import READ, Caller, requires
 from trading_system.vocabulary import ServiceName
 from trading_system.worker import Worker
@@ -292,6 +294,12 @@ def _log_routes() -> APIRouter:
     def end(tx: Reading) -> dict[str, int]:
         """Give the last sequence number of the event log."""
         return {"sequence": log_end(tx)}
+
+    @router.get("/sessions", response_model=list[SessionView])
+    def sessions(tx: Reading, start: date, end: date) -> Any:
+        """List the exchange's sessions between two dates, both included."""
+        query = select(TradingSession).where(TradingSession.day.between(start, end))
+        return tx.session.scalars(query.order_by(TradingSession.day)).all()
 
     @router.post("/jobs/claim", response_model=JobView)
     def claim(tx: Writing, asked: JobClaim) -> Any:

@@ -1,5 +1,6 @@
 """What every service answers: its health, its idleness, the event log, its runs."""
 
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -78,3 +79,11 @@ class JobView(View):
     attempt: int
     claimed: bool = True
     summary: str | None = None
+
+
+class SessionView(View):
+    """A session of the exchange: its date in New York, its open and its close."""
+
+    day: date
+    open: Instant
+    close: Instant

@@ -1,0 +1,275 @@
+"""Simulated time: runs the exchange's clock and starts what goes by the market.
+
+Up to :data:`PACED` market seconds a second the exchange's clock runs by itself, and at
+each bar end the conductor starts the flow through Prefect. Faster, and at `max`, it is
+lockstep: market time stands while the hour's chain comes to rest, and only then moves on.
+"""
+
+import asyncio
+import base64
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+
+from trading_core.calendar import Calendar, Session
+from trading_system.clients import Services
+from trading_system.clock import monotonic, utc_now
+from trading_system.errors import TradingError, Unavailable
+from trading_system.runtime.stage import Stage
+from trading_system.vocabulary import TIMEFRAME
+
+PACED = 120.0
+"""Market seconds a second up to which the clock runs and Prefect starts the flows."""
+
+NEW_YORK = ZoneInfo("America/New_York")
+PATIENCE = 120.0
+"""Seconds that an hour's chain may take before lockstep says who is not at rest."""
+
+AFTER_CLOSE = (
+    "update_positions",
+    "reconcile_trades",
+    "analyze_trades",
+    "calculate_performance",
+    "generate_reports",
+    "send_daily_summary",
+)
+"""Flows that follow the close of a session, in this order."""
+
+
+@dataclass(frozen=True)
+class ExchangeClock:
+    """What the exchange says of its clock."""
+
+    now: datetime
+    pending: int
+
+
+class Exchange:
+    """The paper exchange's control of its clock."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._http = httpx.AsyncClient(
+            base_url=url,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=120,
+            trust_env=False,
+        )
+
+    async def clock(self) -> ExchangeClock:
+        """Return the exchange's time, and how much it has not finished."""
+        return self._read(await self._http.get("/control/clock"))
+
+    async def steer(self, **command: Any) -> ExchangeClock:
+        """Run, stop, set or advance the clock."""
+        return self._read(await self._http.post("/control/clock", json=command))
+
+    def _read(self, response: httpx.Response) -> ExchangeClock:
+        if not response.is_success:
+            raise Unavailable(f"The exchange's clock says {response.text[:200]}.")
+        body = response.json()
+        return ExchangeClock(datetime.fromisoformat(body["now"]), body["pending"])
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._http.aclose()
+
+
+async def conduct(stage: Stage) -> None:
+    """Run market time until it reaches its end, or the stack stops."""
+    exchange = Exchange(
+        stage.settings.exchange_control_url,
+        stage.settings.exchange_control_token.get_secret_value(),
+    )
+    services = Services(stage.settings, acting_for="conductor", timeout=60)
+    try:
+        speed = stage.settings.simulation_speed
+        conductor = Conductor(stage, exchange, services)
+        if speed != "max" and float(speed) <= PACED:
+            await conductor.run_paced(float(speed))
+        else:
+            await conductor.run_in_lockstep()
+    finally:
+        await exchange.close()
+        services.close()
+
+
+class Conductor:
+    """Knows the next bar end, and what is to be done at it."""
+
+    def __init__(self, stage: Stage, exchange: Exchange, services: Services) -> None:
+        self.stage = stage
+        self.exchange = exchange
+        self.services = services
+        self._calendar: Calendar | None = None
+
+    async def run_paced(self, speed: float) -> None:
+        """Let the clock run, closed hours skipped, and start flows at bar ends."""
+        clock = await self._steady(self.exchange.clock)
+        done = clock.now
+        await self._steady(lambda: self.exchange.steer(run=speed, skip_closed=True))
+        while not self._is_over(done):
+            end, session = await self._next_bar_end(done)
+            clock = await self._steady(self.exchange.clock)
+            if clock.now < end:
+                # Closed hours are skipped, so the wait is looked at again and again.
+                await asyncio.sleep(min((end - clock.now).total_seconds() / speed, 0.5))
+                continue
+            done = end
+            await self._start_flow("fetch_market_data", end)
+            if end == session.close:
+                for number, name in enumerate(AFTER_CLOSE):
+                    await self._start_flow(name, end, after=5.0 * (number + 2))
+        await self._steady(lambda: self.exchange.steer(stop=True))
+        self.stage.note("market time has reached its end")
+
+    async def run_in_lockstep(self) -> None:
+        """Advance from bar end to bar end, each time waiting for the chain to rest."""
+        await self._steady(lambda: self.exchange.steer(stop=True))
+        clock = await self._steady(self.exchange.clock)
+        done = clock.now
+        await self._at_rest()
+        while True:
+            end, session = await self._next_bar_end(done)
+            if self._is_over(end):
+                break
+            await self._steady(self._advancing_to(end))
+            await self._retried(lambda: self.services.ingestion.fetch(end))
+            await self._at_rest()
+            if end == session.close:
+                await self._close_session()
+            done = end
+        self.stage.note("market time has reached its end")
+
+    def _advancing_to(self, end: datetime) -> Callable[[], Awaitable[ExchangeClock]]:
+        return lambda: self.exchange.steer(advance_to=end.isoformat())
+
+    async def _close_session(self) -> None:
+        services = self.services
+        for step in (
+            services.execution.update_positions,
+            services.execution.reconcile,
+            services.analytics.analyze_trades,
+            services.analytics.calculate_performance,
+            lambda: services.analytics.generate_report("daily"),
+            services.notification.send_summary,
+        ):
+            await self._retried(step)
+        await self._at_rest()
+
+    async def _at_rest(self) -> None:
+        """Wait until every service is idle at the same end of the log, twice over."""
+        deadline, last = monotonic() + PATIENCE, -1
+        while True:
+            sequence, waiting = await self._resting()
+            if not waiting and sequence == last:
+                return
+            last = sequence if not waiting else -1
+            if monotonic() > deadline:
+                self.stage.note(f"market time waits for {', '.join(waiting)}")
+                deadline = monotonic() + PATIENCE
+            await asyncio.sleep(0.01)
+
+    async def _resting(self) -> tuple[int, list[str]]:
+        try:
+            states = await asyncio.gather(
+                *(asyncio.to_thread(client.idle) for client in self.services.all)
+            )
+            clock = await self.exchange.clock()
+        except (TradingError, httpx.HTTPError) as error:
+            return -1, [str(error)]
+        waiting = [
+            f"{client.name} ({', '.join(state.waiting_for)})"
+            for client, state in zip(self.services.all, states, strict=True)
+            if not state.idle
+        ]
+        if clock.pending:
+            waiting.append(f"the exchange ({clock.pending})")
+        sequences = {state.sequence for state in states}
+        if len(sequences) > 1:
+            waiting.append("the event log")
+        return max(sequences), waiting
+
+    async def _next_bar_end(self, after: datetime) -> tuple[datetime, Session]:
+        calendar = self._calendar
+        if calendar is None or not calendar.covers((after + timedelta(days=10)).date()):
+            calendar = self._calendar = await self._load(after.date())
+        until = after + timedelta(days=10)
+        _, end = next(iter(calendar.bars_between(after, until, TIMEFRAME)))
+        session = calendar.session_on(end.astimezone(NEW_YORK).date())
+        assert session is not None
+        return end, session
+
+    async def _load(self, day: date) -> Calendar:
+        first, last = day - timedelta(days=10), day + timedelta(days=400)
+        rows = await self._retried(
+            lambda: self.services.ingestion.sessions(first, last)
+        )
+        return Calendar(Session(row.day, row.open, row.close) for row in rows)
+
+    def _is_over(self, instant: datetime) -> bool:
+        if self.stage.until is None:
+            return False
+        return instant.astimezone(NEW_YORK).date() > date.fromisoformat(
+            self.stage.until
+        )
+
+    async def _start_flow(
+        self, name: str, market_time: datetime, after: float = 0.0
+    ) -> None:
+        """Ask Prefect for a run of a flow for a market time.
+
+        The key makes a repeat the same run. When Prefect does not answer, the services'
+        own workers do what the market needs.
+        """
+        credentials = base64.b64encode(self.stage.prefect_auth.encode()).decode()
+        base = self.stage.settings.prefect_api
+        async with httpx.AsyncClient(
+            headers={"Authorization": f"Basic {credentials}"}, trust_env=False
+        ) as http:
+            try:
+                found = await http.get(f"{base}/deployments/name/{name}/trading")
+                found.raise_for_status()
+                started = await http.post(
+                    f"{base}/deployments/{found.json()['id']}/create_flow_run",
+                    json={
+                        "parameters": {"scheduled_for": market_time.isoformat()},
+                        "idempotency_key": f"{name} {market_time.isoformat()}",
+                        "name": f"{name} {market_time:%Y-%m-%d %H:%M}Z",
+                        "state": _scheduled_in(after),
+                    },
+                )
+                started.raise_for_status()
+            except httpx.HTTPError as error:
+                self.stage.note(f"Prefect did not start {name}: {error}")
+
+    async def _steady(
+        self, act: Callable[[], Awaitable[ExchangeClock]]
+    ) -> ExchangeClock:
+        """Ask the exchange, and again when it is restarting."""
+        while True:
+            try:
+                return await act()
+            except (httpx.HTTPError, Unavailable) as error:
+                self.stage.note(f"the exchange does not answer: {error}")
+                await asyncio.sleep(1)
+
+    async def _retried(self, act: Callable[[], Any]) -> Any:
+        """Ask a service, and again while it is restarting."""
+        while True:
+            try:
+                return await asyncio.to_thread(act)
+            except Unavailable as error:
+                self.stage.note(f"market time waits: {error}")
+                await asyncio.sleep(0.5)
+
+
+def _scheduled_in(seconds: float) -> dict[str, Any]:
+    planned = utc_now() + timedelta(seconds=seconds)
+    return {
+        "type": "SCHEDULED",
+        "state_details": {"scheduled_time": planned.isoformat()},
+    }
