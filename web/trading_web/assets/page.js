@@ -1,0 +1,78 @@
+// What a page needs besides live values: menus, the halt dialog, keys.
+(() => {
+  "use strict";
+  const byId = (id) => document.getElementById(id);
+  const store = (name, value) => {
+    try {
+      localStorage.setItem(name, value);
+    } catch {
+      // storage is switched off: the choice holds for this page
+    }
+  };
+
+  document.addEventListener("click", (event) => {
+    const opener = event.target.closest("[data-opens]");
+    const dialog = opener && byId(opener.dataset.opens);
+    if (dialog && !event.ctrlKey && !event.metaKey) {
+      event.preventDefault();
+      dialog.showModal();
+      return;
+    }
+    const closer = event.target.closest("[data-closes]");
+    if (closer) closer.closest("dialog").close();
+    if (event.target.closest("#pause")) window.live.togglePause();
+    const row = event.target.closest("tr[data-href]");
+    if (row && !event.target.closest("a,button,summary") && !String(getSelection()))
+      location.href = row.dataset.href;
+    for (const menu of document.querySelectorAll("details.menu[open]"))
+      if (!menu.contains(event.target)) menu.open = false;
+  });
+
+  for (const name of ["theme", "palette"]) {
+    document.addEventListener("change", (event) => {
+      if (event.target.name !== name || !event.target.closest("[data-preferences]")) return;
+      store(name, event.target.value);
+      window.applyTheme();
+      document.dispatchEvent(new CustomEvent("theme:change"));
+    });
+  }
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.method !== "post") return;
+    if (form.dataset.sent) return event.preventDefault();
+    form.dataset.sent = "yes"; // a second click must not send twice
+    setTimeout(() => delete form.dataset.sent, 5000);
+  });
+
+  const PAGES = { p: "/", o: "/orders", c: "/charts", e: "/explain", y: "/system" };
+  let awaitsPage = false;
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("input,select,textarea,[contenteditable]")) return;
+    if (document.querySelector("dialog[open]")) return;
+    if (awaitsPage && PAGES[event.key]) {
+      location.href = PAGES[event.key];
+      return;
+    }
+    awaitsPage = event.key === "g";
+    if (event.key === ".") window.live.togglePause();
+    if (event.key === "H" && event.shiftKey) byId("halt_dialog")?.showModal();
+    if (event.key === "/") {
+      event.preventDefault();
+      byId("symbol_search")?.focus();
+    }
+    if (event.key === "?") byId("keys_dialog")?.showModal();
+  });
+
+  for (const name of ["theme", "palette"]) {
+    let value = null;
+    try {
+      value = localStorage.getItem(name);
+    } catch {
+      // as above
+    }
+    for (const input of document.querySelectorAll(`[data-preferences] [name=${name}]`))
+      if (value) input.checked = input.value === value;
+  }
+})();

@@ -1,0 +1,32 @@
+"""Reads the event log through whichever service answers."""
+
+from trading_system.clients import Services
+from trading_system.errors import TradingError
+from trading_system.service import EventView
+
+
+class EventReader:
+    """Follows the log from where it stood when the first tab opened."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._cursor: int | None = None
+
+    def rest(self) -> None:
+        """Forget the place: nobody watches."""
+        self._cursor = None
+
+    def read(self) -> list[EventView]:
+        """Return what was logged since the last reading, oldest first."""
+        for client in self._services.all:
+            try:
+                if self._cursor is None:
+                    self._cursor = client.log_end()
+                    return []
+                events = client.events(after=self._cursor)
+            except TradingError:
+                continue  # every service can read the log: ask the next one
+            if events:
+                self._cursor = events[-1].seq
+            return events
+        return []

@@ -1,0 +1,88 @@
+"""Explain: why did it buy, sell, or do nothing on this bar?"""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.responses import Response
+
+from trading_system.errors import NotFound
+from trading_web.explanation import Explanation, around, sentence, steps
+from trading_web.figures import Figure, bar_figure
+from trading_web.rendering import render
+from trading_web.shell import OnDesk
+
+router = APIRouter()
+
+
+@router.get("/explain")
+def read_decisions(
+    request: Request,
+    desk: OnDesk,
+    symbol: str = "",
+    outcome: str = "",
+    limit: Annotated[int, Query(ge=1, le=500)] = 60,
+) -> HTMLResponse:
+    """List what strategies decided, also where they decided to do nothing."""
+    symbol = symbol.strip().upper()
+    query = {"symbol": symbol or None, "outcome": outcome or None, "limit": limit}
+    decisions = desk.ask(
+        f"decisions-{symbol}-{outcome}-{limit}",
+        lambda: desk.services.strategy.decisions(**query),
+    )
+    return render(
+        request,
+        "decisions.html",
+        decisions=decisions,
+        symbol=symbol,
+        outcome=outcome,
+        limit=limit,
+    )
+
+
+@router.get("/explain/order/{order_id}")
+def explain_order(desk: OnDesk, order_id: UUID) -> Response:
+    """Go to the decision that an order came from."""
+    order = desk.services.execution.order(order_id)
+    if order.signal_id is None:
+        raise NotFound(f"Order {order.client_order_id} came from no signal.")
+    return explain_signal(desk, order.signal_id)
+
+
+@router.get("/explain/signal/{signal_id}")
+def explain_signal(desk: OnDesk, signal_id: UUID) -> Response:
+    """Go to the decision that a signal came from."""
+    signal = desk.services.strategy.signal(signal_id)
+    return RedirectResponse(f"/explain/{signal.decision_id}", 303)
+
+
+@router.get("/explain/{decision_id}")
+def explain(request: Request, desk: OnDesk, decision_id: UUID) -> HTMLResponse:
+    """Show the chain from the bar to the profit, step by step."""
+    found = Explanation.read(desk, decision_id)
+    return render(
+        request,
+        "explain.html",
+        found=found,
+        decision=found.decision,
+        sentence=sentence(found),
+        steps=steps(found),
+    )
+
+
+@router.get("/figures/decision/{decision_id}")
+def read_decision_figure(desk: OnDesk, decision_id: UUID) -> Figure:
+    """Return the bars around a decision, with what followed from it."""
+    found = Explanation.read(desk, decision_id)
+    bars = around(desk, found)
+    return bar_figure(
+        bars,
+        [found.decision],
+        [found.outcome.value] if found.outcome and found.outcome.value else [],
+        [],
+        found.trades,
+        revision=str(decision_id),
+        shown=len(bars),
+        decided_at=found.decision.bar_end,
+    )

@@ -1,0 +1,121 @@
+"""Portfolio: what do I own, how am I doing today, is anything wrong?"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+
+from trading_system.contracts.execution import EquityPoint, TradeView
+from trading_system.contracts.ingestion import BarView
+from trading_system.contracts.risk import RiskOutcomeView
+from trading_web import formats
+from trading_web.cells import account_cells, position_cells
+from trading_web.figures import Figure, equity_figure
+from trading_web.order_states import is_open
+from trading_web.rendering import render
+from trading_web.shell import OnDesk
+
+router = APIRouter()
+
+RANGES: Final = {
+    "1D": timedelta(days=1),
+    "1W": timedelta(days=7),
+    "1M": timedelta(days=31),
+    "3M": timedelta(days=92),
+    "1Y": timedelta(days=366),
+    "All": None,
+}
+BENCHMARK: Final = "SPY"
+MOST_POINTS: Final = 1500
+
+
+class Happening(NamedTuple):
+    """A line of the activity list."""
+
+    at: datetime
+    what: str
+    tone: str
+    link: str
+
+
+@router.get("/")
+def read_portfolio(request: Request, desk: OnDesk, range: str = "1W") -> HTMLResponse:
+    """Show account, positions, working orders and what happened last."""
+    services = desk.services
+    account = desk.ask("account", services.execution.account)
+    positions = desk.ask("positions", services.execution.positions)
+    strategies = desk.ask("strategies", services.strategy.strategies)
+    orders = desk.ask("orders-40", lambda: services.execution.orders(limit=40))
+    trades = desk.ask("trades-20", lambda: services.execution.trades(limit=20))
+    outcomes = desk.ask("outcomes-20", lambda: services.risk.outcomes(limit=20))
+    equity = account.value.equity if account.value else None
+    cells = account_cells(account.value)
+    cells |= position_cells(positions.value or [], equity)
+    return render(
+        request,
+        "portfolio.html",
+        account=account,
+        positions=positions,
+        strategies=strategies,
+        orders=orders,
+        working=[order for order in orders.value or [] if is_open(order)][:8],
+        activity=_activity(trades.value or [], outcomes.value or []),
+        activity_problem=trades.problem or outcomes.problem,
+        cells=cells,
+        range=range if range in RANGES else "1W",
+        ranges=RANGES,
+    )
+
+
+@router.get("/figures/equity")
+def read_equity(desk: OnDesk, range: str = "1W") -> Figure:
+    """Return the equity chart of a range that ends now, in market time."""
+    services = desk.services
+    now = services.execution.clock().now
+    span = RANGES.get(range, RANGES["1W"])
+    start = now - span if span else None
+    points = _thinned(services.execution.equity(start, None))
+    held: list[BarView] = []
+    if points:
+        # From a few days before, so that the first point has a price to stand on.
+        since = points[0].market_time - timedelta(days=5)
+        held = services.ingestion.bars(BENCHMARK, start=since, limit=5000)
+    return equity_figure(points, held, revision=f"equity-{range}")
+
+
+def _thinned(points: list[EquityPoint]) -> list[EquityPoint]:
+    """Keep every n-th point and the last, so that a long range stays quick."""
+    step = len(points) // MOST_POINTS + 1
+    return points if step == 1 else points[:-1:step] + points[-1:]
+
+
+def _activity(
+    trades: Iterable[TradeView], outcomes: Iterable[RiskOutcomeView]
+) -> list[Happening]:
+    lines = [
+        Happening(
+            trade.timestamp,
+            f"{'Bought' if trade.side == 'buy' else 'Sold'} "
+            f"{formats.quantity(trade.quantity)} {trade.symbol} "
+            f"at {formats.price(trade.price)}",
+            "up" if trade.side == "buy" else "down",
+            f"/explain/order/{trade.order_id}",
+        )
+        for trade in trades
+    ]
+    for outcome in outcomes:
+        approved = outcome.outcome == "approved"
+        said = f"{outcome.side.capitalize()} {outcome.symbol}"
+        amount = formats.quantity(outcome.quantity)
+        what = f"{said}: approved, {amount} shares" if approved else ""
+        lines.append(
+            Happening(
+                outcome.market_time,
+                what or f"{said}: denied, {outcome.detail}",
+                "ok" if approved else "quiet",
+                f"/explain/signal/{outcome.signal_id}",
+            )
+        )
+    return sorted(lines, key=lambda line: line.at, reverse=True)[:20]

@@ -1,0 +1,68 @@
+"""System: is every part well, and if not, which and why."""
+
+from typing import Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.responses import Response
+
+from trading_web.rendering import render
+from trading_web.shell import OnDesk
+
+router = APIRouter()
+
+ROLES: Final = {
+    "ingestion": "Bars: fetched, checked, stored",
+    "strategy": "Indicators, decisions, signals",
+    "risk": "Sizes, checks, limits, trading state",
+    "execution": "Orders, executions, positions",
+    "analytics": "Performance, round trips, reports",
+    "notification": "Alerts, health, logs",
+}
+
+
+@router.get("/system")
+def read_system(request: Request, desk: OnDesk) -> HTMLResponse:
+    """Show services, books, limits, data, alerts and the log's warnings."""
+    services = desk.services
+    health = {
+        str(client.name): desk.ask(f"health-{client.name}", client.health)
+        for client in services.all
+    }
+    books = desk.ask("books", lambda: services.execution.reconciliations(limit=1))
+    limits = desk.ask("limits", services.risk.limits)
+    checks = desk.ask("system-health", services.notification.system_health)
+    coverage = desk.ask("coverage", services.ingestion.coverage)
+    strategies = desk.ask("strategies", services.strategy.strategies)
+    inbox = desk.ask("inbox", lambda: services.notification.notifications(limit=20))
+    log = desk.ask(
+        "log-warnings", lambda: services.notification.logs(level="WARNING", limit=20)
+    )
+    failing = [name for name, answer in health.items() if answer.problem]
+    return render(
+        request,
+        "system.html",
+        roles=ROLES,
+        health=health,
+        failing=failing,
+        warned=[
+            name
+            for name, answer in health.items()
+            if not answer.problem and answer.value and answer.value.status != "pass"
+        ],
+        books=books,
+        limits=limits,
+        checks=checks,
+        coverage=coverage,
+        strategies=strategies,
+        inbox=inbox,
+        log=log,
+        prefect=request.app.state.prefect,
+    )
+
+
+@router.post("/alerts/{notification_id}/read")
+def mark_read(desk: OnDesk, notification_id: str) -> Response:
+    """Mark an alert as read."""
+    desk.services.notification.read(notification_id)
+    return RedirectResponse("/system#inbox", 303)
