@@ -76,6 +76,14 @@ class BarView(View):
     revision: int
 
 
+class RecentBarsView(View):
+    """The latest bars of a symbol, oldest first; `source` is cache or database."""
+
+    symbol: str
+    source: str
+    bars: list[BarView]
+
+
 class FetchResult(View):
     """What one fetch did."""
 
@@ -96,6 +104,7 @@ class QualityResult(View):
 
     checked: int
     problems: int
+    new_problems: int = 0
     by_check: dict[str, int]
     market_time: Instant
 
@@ -133,7 +142,11 @@ class ArchiveResult(View):
 
 
 class ImportResult(View):
-    """What an import of a file stored."""
+    """What an import of a file stored.
+
+    `rows` is 0 when the same file had been imported before; `problems` counts rows
+    that lie outside every session, `restamped` opening hours stamped with their open.
+    """
 
     rows: int
     symbols: list[str]
@@ -142,7 +155,18 @@ class ImportResult(View):
     first: Instant | None
     last: Instant | None
     problems: int
+    restamped: int = 0
     content_hash: str
+
+
+class ListingView(View):
+    """A symbol that bars are fetched for, or were."""
+
+    symbol: str
+    name: str
+    active: bool
+    added_at: Instant
+    removed_at: Instant | None = None
 
 
 class StepView(View):

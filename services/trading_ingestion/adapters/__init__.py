@@ -1,0 +1,1 @@
+"""Feeds, each by its vendor."""

@@ -1,0 +1,1 @@
+"""The policy of ingestion: what is due, what is good, what a file must look like."""
