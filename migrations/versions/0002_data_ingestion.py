@@ -93,9 +93,7 @@ def upgrade() -> None:
             "feed",
             "bar_timestamp",
             "revision",
-            name=op.f(
-                "uq_data_quality_logs_check_type_symbol_timeframe_feed_bar_timestamp_revision"
-            ),
+            name=op.f("uq_data_quality_logs_finding"),
             postgresql_nulls_not_distinct=True,
         ),
         schema="data_ingestion",
@@ -167,7 +165,8 @@ def upgrade() -> None:
         ),
         sa.Column("source", sa.Text(), nullable=False),
         sa.CheckConstraint(
-            "low > 0 and low <= least(open, close) and high >= greatest(open, close) and high < 'infinity' and volume >= 0 and volume < 'infinity'",
+            "low > 0 and low <= least(open, close) and high >= greatest(open, close)"
+            " and high < 'infinity' and volume >= 0 and volume < 'infinity'",
             name=op.f("ck_market_data_sane"),
         ),
         sa.CheckConstraint(

@@ -111,6 +111,7 @@ class QualityLog(Base):
             "feed",
             "bar_timestamp",
             "revision",
+            name="uq_data_quality_logs_finding",
             postgresql_nulls_not_distinct=True,
         ),
         Index(None, "created_at"),
