@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, Final
 
-from trading_system.service import EventView
+from trading_system.contracts.system import EventView
 from trading_web import formats
 
 GROUPS: Final = {

@@ -2,7 +2,7 @@
 
 from trading_system.clients import Services
 from trading_system.errors import TradingError
-from trading_system.service import EventView
+from trading_system.contracts.system import EventView
 
 
 class EventReader:
