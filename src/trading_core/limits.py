@@ -133,6 +133,7 @@ class Proposal:
     is_session_open: bool
     allow_short: bool = False
     is_repeated: bool = False
+    has_opposite_order: bool = False
     orders_this_bar: int = 0
     orders_today: int = 0
     account_daily_loss: Decimal = ZERO
@@ -273,6 +274,21 @@ def order_is_not_repeated(
         "DUPLICATE_ORDER",
         "ordered on this bar before" if proposal.is_repeated else "first on this bar",
         value=int(proposal.is_repeated),
+        limit=0,
+    )
+
+
+def no_opposite_order_is_open(
+    proposal: Proposal, limits: Limits, quantity: Decimal
+) -> CheckResult:
+    """No order of the other side is open: the account would trade with itself."""
+    return result(
+        no_opposite_order_is_open,
+        quantity,
+        not proposal.has_opposite_order,
+        "SELF_MATCH",
+        "an opposite order is open" if proposal.has_opposite_order else "none is open",
+        value=int(proposal.has_opposite_order),
         limit=0,
     )
 
@@ -483,6 +499,7 @@ MARKET_CHECKS: tuple[Check[Proposal], ...] = (
     market_takes_the_order,
     position_is_off_target,
     order_is_not_repeated,
+    no_opposite_order_is_open,
     short_is_allowed,
     position_stays_small,  # may cut the quantity, so it stands before what counts it
     order_stays_small,

@@ -237,7 +237,8 @@ def draw(
     seed: int, symbol: str, time: datetime, side: Side, quantity: Decimal
 ) -> tuple[float, float]:
     """Return two numbers in [0, 1) that depend on the arguments alone."""
-    amount = quantity.quantize(QUANTITY_STEP)
+    # 10 and 10.000 are one quantity.
+    amount = f"{quantity.normalize():f}"
     key = f"{seed}|{symbol}|{require_aware(time).isoformat()}|{side}|{amount}"
     digest = blake2b(key.encode(), digest_size=16).digest()
     first, second = digest[:8], digest[8:]

@@ -1,6 +1,12 @@
 """Where floats become money: the only crossing from bar prices to `Decimal`."""
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from decimal import (
+    ROUND_CEILING,
+    ROUND_FLOOR,
+    ROUND_HALF_EVEN,
+    Decimal,
+    InvalidOperation,
+)
 from typing import Literal
 
 CENT = Decimal("0.01")
@@ -45,7 +51,10 @@ def exact(value: float) -> Decimal:
 
 def price_of(value: float) -> Decimal:
     """Return a bar's float price as a positive order price on its tick."""
-    price = round_price(exact(value))
+    try:
+        price = round_price(exact(value))
+    except InvalidOperation as error:
+        raise BadNumber(f"{value} is not a price: it is too large.") from error
     if price <= 0:
         raise BadNumber(f"{value} is not a price: it must be above zero.")
     return price

@@ -268,9 +268,12 @@ class _Run:
             self.marks[row.symbol] = row.price
         self.equity = self.book.equity(self.marks)
         self.high_water = max(self.high_water, self.equity)
+        self._record(rows[0].start, end)
+
+    def _record(self, start: datetime, end: datetime) -> None:
         gross = self.book.gross_value(self.marks)
         amounts = (float(self.equity), float(self.book.cash), float(gross))
-        self.curve.append((rows[0].start, end, *amounts))
+        self.curve.append((start, end, *amounts))
 
     def _fill(self, rows: Sequence[_Row]) -> None:
         meetings: list[tuple[datetime, str, Quote]] = []
@@ -358,6 +361,9 @@ class _Run:
             max_position_size=self.share,
             is_session_open=self.today.session.contains(end),
             allow_short=parameters.allow_short,
+            has_opposite_order=any(
+                each.record.side != side for each in self.working.get(row.symbol, ())
+            ),
             orders_this_bar=placed,
             orders_today=self.today.orders,
             account_daily_loss=day_loss,
@@ -422,6 +428,9 @@ class _Run:
                 daily_fees(self.today.session.day, self.today.trades).total
             )
             self.equity = self.book.equity(self.marks)
+            # The day's last equity is net of its fees.
+            start, end, *_ = self.curve.pop()
+            self._record(start, end)
 
     def result(
         self, bars: pl.DataFrame, adjusted: pl.DataFrame, decisions: pl.DataFrame

@@ -249,7 +249,7 @@ def test_numbers_that_cannot_be_are_refused(fields: dict[str, Any]) -> None:
         order("market", **fields)
 
 
-@pytest.mark.parametrize("price", [0.0, -1.0, float("nan"), float("inf"), 1e-9])
+@pytest.mark.parametrize("price", [0.0, -1.0, float("nan"), float("inf"), 1e-9, 1e300])
 def test_a_price_that_cannot_be_makes_no_quote(price: float) -> None:
     with pytest.raises(BadNumber):
         ALPACA_PAPER.quote(price, NOON)
