@@ -1,0 +1,1 @@
+"""What analytics computes, without looking anything up."""

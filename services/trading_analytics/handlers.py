@@ -1,0 +1,21 @@
+"""What analytics does when it hears an event."""
+
+from trading_analytics import operations
+from trading_analytics.repository import AnalyticsTransaction
+from trading_system.contracts.execution import AccountUpdated, OrderFilled
+from trading_system.messaging import EventHandlers
+from trading_system.vocabulary import ServiceName
+
+on = EventHandlers[AnalyticsTransaction](ServiceName.ANALYTICS)
+
+
+@on(OrderFilled)
+def follow_an_execution(event: OrderFilled, tx: AnalyticsTransaction) -> None:
+    """Open, extend or close the round trip that an execution belongs to."""
+    operations.follow_round_trips(tx, event.strategy, event.symbol)
+
+
+@on(AccountUpdated)
+def follow_the_account(event: AccountUpdated, tx: AnalyticsTransaction) -> None:
+    """Keep the portfolio by symbol."""
+    operations.summarize_portfolio(tx, event.market_time)
