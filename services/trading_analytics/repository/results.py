@@ -29,7 +29,7 @@ class Results:
     def put(self, row: Base) -> bool:
         """Store a row under its key; return whether anything is new or different."""
         kind = type(row)
-        keys = [column.key for column in inspect(kind).primary_key]
+        keys = [column.key for column in inspect(kind).primary_key if column.key]
         found = self._session.get(kind, tuple(getattr(row, key) for key in keys))
         if found is None:
             self._session.add(row)
