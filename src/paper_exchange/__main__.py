@@ -2,6 +2,8 @@
 
 import argparse
 import logging
+import socket
+import os
 import sys
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
@@ -41,16 +43,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(refusal, file=sys.stderr)
         return 3
     application = app.create(exchange, pacer, options.control_token, options.rate_limit)
-    uvicorn.run(
+    try:
+        listener = _listen(options.host, options.port)
+    except OSError as error:
+        print(
+            f"Port {options.port} on {options.host} cannot be used: {error.strerror}. "
+            "Choose another --port.",
+            file=sys.stderr,
+        )
+        return 4
+    host, port = listener.getsockname()[:2]
+    print(f"Paper exchange ({exchange.market.source.name}) on http://{host}:{port}")
+    sys.stdout.flush()
+    config = uvicorn.Config(
         application,
-        host=options.host,
-        port=options.port,
         log_level="warning",
         access_log=False,
         ws="websockets-sansio",
         timeout_graceful_shutdown=3,
     )
+    uvicorn.Server(config).run(sockets=[listener])
     return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; port 0 takes a free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    if sys.platform != "win32":
+        # Elsewhere it would let two programs share the port.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    listener.listen(2048)
+    return listener
 
 
 def build(options: argparse.Namespace) -> tuple[Exchange, Pacer]:
@@ -118,9 +143,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--replay", type=Path, metavar="FILE", help="Parquet or CSV file of bars")
     add("--from", dest="first", type=date.fromisoformat, metavar="DATE")
     add("--to", dest="last", type=date.fromisoformat, metavar="DATE")
-    add("--control-token", help="turns the control API on")
-    add("--key", default="paper", help="key id of the first account")
-    add("--secret", default="paper", help="secret of the first account")
+    # A command line is seen by every user of the machine; the environment is not.
+    given = os.environ.get
+    add("--control-token", default=given("EXCHANGE_CONTROL_TOKEN"))
+    add("--key", default=given("ALPACA_API_KEY", "paper"))
+    add("--secret", default=given("ALPACA_SECRET_KEY", "paper"))
     add("--cash", type=_cash, default=Decimal(100_000))
     add("--fill-model", choices=sorted(FILL_MODELS), default="alpaca-paper")
     add("--rate-limit", type=int, default=200, help="requests a minute at speed 1")

@@ -7,7 +7,15 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from trading_system.cli import stack_commands
+from trading_system.cli import (
+    data_commands,
+    database_commands,
+    doctor_command,
+    flow_commands,
+    log_commands,
+    stack_commands,
+    trading_commands,
+)
 from trading_system.errors import (
     Conflict,
     Invalid,
@@ -56,7 +64,16 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     rich_markup_mode="markdown",
 )
-stack_commands.add_to(app)
+for commands in (
+    stack_commands,
+    doctor_command,
+    log_commands,
+    trading_commands,
+    data_commands,
+    flow_commands,
+    database_commands,
+):
+    commands.add_to(app)
 
 
 def _show_version(wanted: bool) -> None:

@@ -1,14 +1,18 @@
 """Which installation a command is about."""
 
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from trading_system import login
+from trading_system.clients import Services
 from trading_system.clock import utc_now
 from trading_system.config.settings import Settings
-from trading_system.runtime import run_file
+from trading_system.runtime import callers, run_file
 from trading_system.runtime.data_directory import DataDirectory
 from trading_system.runtime.faults import NotRunning
 from trading_system.runtime.run_file import Run
@@ -39,10 +43,15 @@ def running(where: DataDirectory) -> Run:
     """Return the run of a data directory, or say that there is none."""
     run = run_file.read(where.run)
     if run is None or not run.is_alive():
-        raise NotRunning(
-            f"Nothing runs in {where.root}.", remedy="`trading up` starts it."
-        )
+        raise not_running(where)
     return run
+
+
+def not_running(where: DataDirectory) -> NotRunning:
+    """Return the fault of a data directory without a stack."""
+    return NotRunning(
+        f"Nothing runs in {where.root}.", remedy="`trading up` starts it."
+    )
 
 
 def sign_in_link(data_dir: Path | None) -> str:
@@ -51,3 +60,20 @@ def sign_in_link(data_dir: Path | None) -> str:
     run = running(where)
     secret = Secrets.open(where.secrets).session.get_secret_value()
     return login.link(run.urls["gateway"], secret, utc_now())
+
+
+def person() -> str:
+    """Return who sits at the keyboard: the account of the operating system."""
+    return getpass.getuser()
+
+
+@contextmanager
+def services(data_dir: Path | None) -> Iterator[Services]:
+    """Ask the running services, in the name of the person who types."""
+    found = settings(data_dir)
+    where = DataDirectory(found.trading_data_dir.absolute())
+    run = running(where)
+    secrets = Secrets.open(where.secrets)
+    asking = callers.settings_of(found, run, secrets, "cli")
+    with Services(asking, acting_for=person()) as answering:
+        yield answering

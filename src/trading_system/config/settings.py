@@ -57,7 +57,10 @@ class Grant(BaseModel):
 
 def _default_data_dir(values: dict[str, Any]) -> Path:
     mode = values.get("trading_mode", TradingMode.SIMULATED)
-    folder: Path = user_data_path("trading-system") / mode
+    # Under root a place that every account may enter: servers do not run as root.
+    folder: Path = (
+        user_data_path("trading-system", False, use_site_for_root=True) / mode
+    )
     return folder
 
 

@@ -9,10 +9,9 @@ from trading_system.runtime.faults import DependencyDown, WrongConfiguration
 
 def account_number(base_url: str, key: str, secret: str) -> str:
     """Return the account's number, as the broker tells it."""
-    request = urllib.request.Request(
-        f"{base_url}/v2/account",
-        headers={"APCA-API-KEY-ID": key, "APCA-API-SECRET-KEY": secret},
-    )
+    request = urllib.request.Request(f"{base_url}/v2/account")
+    for name, value in headers(key, secret).items():
+        request.add_header(name, value)
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
             account = json.load(answer)
@@ -33,3 +32,8 @@ def account_number(base_url: str, key: str, secret: str) -> str:
             remedy="Check the network and ALPACA_BASE_URL.",
         ) from error
     return str(account["account_number"])
+
+
+def headers(key: str, secret: str) -> dict[str, str]:
+    """Return what signs a request to the broker."""
+    return {"APCA-API-KEY-ID": key, "APCA-API-SECRET-KEY": secret}

@@ -29,12 +29,16 @@ def refuse_newer(owner: str, config: Config) -> None:
     """Refuse a database whose revision this code does not know."""
     script = ScriptDirectory.from_config(config)
     known = {revision.revision for revision in script.walk_revisions()}
-    engine = create_engine(urls.with_driver(owner, "psycopg2"), poolclass=NullPool)
-    with engine.connect() as connection:
-        found = set(MigrationContext.configure(connection).get_current_heads())
-    if unknown := found - known:
+    if unknown := set(revisions(owner)) - known:
         raise DatabaseTooNew(
             f"The database {urls.database_of(owner)} is at revision {min(unknown)}, "
             "which is newer than this version of trading.",
             remedy="Install the newer version again, or use another database.",
         )
+
+
+def revisions(owner: str) -> tuple[str, ...]:
+    """Return the revisions that a database is at: one, or none before the first."""
+    engine = create_engine(urls.with_driver(owner, "psycopg2"), poolclass=NullPool)
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_heads()

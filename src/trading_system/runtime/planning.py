@@ -38,7 +38,7 @@ def make_plan(settings: Settings, options: Options, place: DataDirectory) -> Pla
     wanted = Stamp(
         mode=settings.trading_mode,
         source=simulation.source if simulation else settings.alpaca_base_url,
-        account_id=None if simulated else _account(settings),
+        account_id=None if simulated else broker_account_of(settings),
     )
     stamped = stamp.stamp_directory(place.stamp, wanted)
     secrets = Secrets.open(place.secrets)
@@ -72,7 +72,8 @@ def _simulation(options: Options, place: DataDirectory) -> Simulation:
     return Simulation(seed, replay, options.start, options.end)
 
 
-def _account(settings: Settings) -> str:
+def broker_account_of(settings: Settings) -> str:
+    """Return the number of the account that the keys open."""
     if not settings.has_alpaca_keys:
         raise WrongConfiguration(
             f"TRADING_MODE={settings.trading_mode} needs ALPACA_API_KEY and "

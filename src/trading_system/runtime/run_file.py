@@ -4,6 +4,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 from pydantic import BaseModel, ConfigDict
@@ -56,6 +57,12 @@ class Run(BaseModel):
     def is_alive(self) -> bool:
         """Return whether its supervisor runs."""
         return self.supervisor.process() is not None
+
+    def port_of(self, name: str) -> int | None:
+        """Return the port of a running process, or None when it is not ours."""
+        urls = (child.url for child in self.children if child.name == name)
+        url = next(urls, None)
+        return None if url is None else urlsplit(url).port
 
 
 def read(file: Path) -> Run | None:

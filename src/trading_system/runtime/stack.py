@@ -6,8 +6,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import import_module
-from importlib.util import find_spec
 from types import FrameType
 
 from filelock import FileLock, Timeout
@@ -16,6 +14,7 @@ from trading_system import login
 from trading_system.clock import utc_now
 from trading_system.config.settings import Settings
 from trading_system.runtime import callers, run_file
+from trading_system.runtime.conductor import conduct
 from trading_system.runtime.data_directory import DataDirectory
 from trading_system.runtime.environment import local
 from trading_system.runtime.faults import AlreadyRunning
@@ -108,9 +107,6 @@ def _background(plan: Plan, run: Run, progress: Progress) -> list[Background]:
     """Return the tasks that run inside the supervisor while the stack is up."""
     if plan.simulation is None:
         return []
-    if find_spec("trading_system.runtime.conductor") is None:
-        return []
-    conduct = import_module("trading_system.runtime.conductor").conduct
     stage = Stage(
         settings=callers.settings_of(plan.settings, run, plan.secrets, "conductor"),
         prefect_auth=plan.secrets.prefect_auth,

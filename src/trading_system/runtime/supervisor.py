@@ -19,7 +19,12 @@ from typing import Any, BinaryIO
 from trading_system.runtime import run_file
 from trading_system.runtime.component import Component, Step, Unit, in_thread
 from trading_system.runtime.data_directory import DataDirectory
-from trading_system.runtime.faults import DependencyDown, Fault
+from trading_system.runtime.faults import (
+    DependencyDown,
+    ExitCode,
+    Fault,
+    WrongConfiguration,
+)
 from trading_system.runtime.progress import Progress
 from trading_system.runtime.run_file import RUN_VARIABLE, Child, Run
 
@@ -249,7 +254,10 @@ class Supervisor:
             why = f"is not ready after {kept.component.patience:g} s"
         else:
             why = f"ended at once ({_ending(process.returncode)})"
-        return DependencyDown(
+        # Our programs end so when what they were given is wrong, and say why.
+        refused = process.returncode == ExitCode.CONFIGURATION
+        kind = WrongConfiguration if refused else DependencyDown
+        return kind(
             f"{name} {why}: {last_line(log.read_bytes())}.",
             remedy=f"Read {log}.",
         )

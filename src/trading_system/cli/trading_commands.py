@@ -1,0 +1,151 @@
+"""Commands about trading: orders, positions, P&L, halt and resume, explain."""
+
+from typing import Annotated
+
+import typer
+
+from trading_system.cli import confirmation, explanation, installation
+from trading_system.cli.installation import DataDir
+from trading_system.cli.output import JsonFlag, show_document, show_rows, show_views
+
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")]
+Reason = Annotated[str, typer.Option(help="Why; it goes to the audit log.")]
+
+ORDER_COLUMNS = (
+    "market_time",
+    "symbol",
+    "side",
+    "quantity",
+    "status",
+    "filled_quantity",
+    "average_fill_price",
+    "strategy",
+    "order_id",
+)
+POSITION_COLUMNS = (
+    "symbol",
+    "quantity",
+    "avg_price",
+    "last_price",
+    "market_value",
+    "unrealized_pnl",
+    "realized_pnl",
+    "strategy",
+)
+PNL_FIGURES = (
+    "equity",
+    "cash",
+    "day_pnl",
+    "unrealized_pnl",
+    "realized_pnl",
+    "long_value",
+    "short_value",
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    for command in (orders, positions, pnl, explain, halt, resume):
+        app.command()(command)
+
+
+def orders(
+    symbol: Annotated[str | None, typer.Option(help="Of one symbol only.")] = None,
+    limit: Limit = 50,
+    data_dir: DataDir = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show orders, newest first.
+
+    Example: `trading orders --symbol AAPL --limit 10`.
+    """
+    with installation.services(data_dir) as services:
+        found = services.execution.orders(
+            symbol=symbol.upper() if symbol else None, limit=limit
+        )
+    show_views(found, ORDER_COLUMNS, as_json=as_json)
+
+
+def positions(data_dir: DataDir = None, as_json: JsonFlag = False) -> None:
+    """Show open positions, from the ledger, at their last prices.
+
+    Example: `trading positions --json`.
+    """
+    with installation.services(data_dir) as services:
+        found = services.execution.positions()
+    show_views(found, POSITION_COLUMNS, as_json=as_json)
+
+
+def pnl(data_dir: DataDir = None, as_json: JsonFlag = False) -> None:
+    """Show the account's value and its profit and loss.
+
+    Example: `trading pnl`.
+    """
+    with installation.services(data_dir) as services:
+        account = services.execution.account()
+    rows = [
+        {"figure": name, account.currency: getattr(account, name)}
+        for name in PNL_FIGURES
+    ]
+    rows.append({"figure": "mode", account.currency: account.mode.upper()})
+    show_rows(rows, as_json=as_json, document=account)
+
+
+def explain(
+    identifier: Annotated[
+        str, typer.Argument(metavar="ID", help="Of an order, a signal or a decision.")
+    ],
+    data_dir: DataDir = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Say why something was bought, sold, or left alone: step by step.
+
+    Example: `trading explain 0f8fad5b-d9cb-469f-a165-70867728950e`.
+    """
+    with installation.services(data_dir) as services:
+        found = explanation.explain(services, identifier)
+    if as_json:
+        show_document(found.document())
+    else:
+        show_rows(found.rows(), as_json=False)
+
+
+def halt(
+    reason: Reason = "from the command line",
+    level: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=3,
+            help="1: no entries. 2: and cancel open orders. 3: and close positions.",
+        ),
+    ] = 1,
+    yes: confirmation.Yes = False,
+    data_dir: DataDir = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Halt trading at once.
+
+    Example: `trading halt --level 2 --reason "news"`.
+    """
+    if level == 3:
+        confirmation.require("Close every position?", yes)
+    with installation.services(data_dir) as services:
+        state = services.risk.halt(level, reason, installation.person())
+    show_views([state], ("state", "level", "reason", "set_by"), as_json=as_json)
+
+
+def resume(
+    reason: Reason,
+    yes: confirmation.Yes = False,
+    data_dir: DataDir = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Let trading go on after a halt.
+
+    Example: `trading resume --reason "news is out"`.
+    """
+    confirmation.require_word("resume", yes)
+    with installation.services(data_dir) as services:
+        state = services.risk.resume(reason, installation.person())
+    show_views([state], ("state", "level", "reason", "set_by"), as_json=as_json)
