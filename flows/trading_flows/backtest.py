@@ -43,7 +43,7 @@ def backtest(
     """
     known = services.strategy.strategy(name)
     chosen = {**known.parameters, **(parameters or {})}
-    strategy = plugins.strategy(Settings(), name, chosen)
+    strategy = plugins.load(Settings())[name].configured(chosen)
     bars = stored_bars(services, symbols or services.ingestion.universe(), start, end)
     begun = utc_now()
     result = simulate(strategy, bars, calendar_of(services, bars), Setup())
@@ -94,7 +94,7 @@ def view_of(
         finished_at=utc_now(),
         summary=(
             f"{len(result.trips)} trades, return "
-            f"{'-' if returned is None else format(returned, '.2%')}"
+            + ("-" if returned is None else f"{returned:.2%}")
         ),
         metrics=[MetricView.model_validate(asdict(figure)) for figure in figures],
         trades=len(result.trips),

@@ -1,7 +1,7 @@
 """One run of a flow: claim the slot, ask the service, show what it did.
 
-After an outage Prefect starts every run it missed. The service gives the newest due slot
-to one of them; the others end here as superseded and change nothing.
+After an outage Prefect starts every run it missed. The service gives the newest due
+slot to one of them; the others end here as superseded and change nothing.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """The timetable: which flow runs when, by which clock, and whose it is.
 
-Minutes are staggered, so that the safety nets do not all start at once. Entries that go
-by the market have no schedule of their own in simulated mode: there the conductor starts
-them with their market time.
+Minutes are staggered, so that the safety nets do not all start at once. Entries that
+go by the market have no schedule of their own in simulated mode: there the conductor
+starts them with their market time.
 """
 
 from dataclasses import dataclass

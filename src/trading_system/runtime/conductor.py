@@ -2,7 +2,7 @@
 
 Up to :data:`PACED` market seconds a second the exchange's clock runs by itself, and at
 each bar end the conductor starts the flow through Prefect. Faster, and at `max`, it is
-lockstep: market time stands while the hour's chain comes to rest, and only then moves on.
+lockstep: market time stands while the hour's chain comes to rest, and only then moves.
 """
 
 import asyncio
