@@ -1,0 +1,79 @@
+"""Every flow of the timetable exists, is documented, and is planned for its mode."""
+
+import inspect
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from prefect.schedules import Schedule
+
+from trading_flows.deployments import deployments, flow_of, schedules_of
+from trading_flows.timetable import FETCH_MARKET_DATA, TIMETABLE, Entry
+from trading_system.runtime.conductor import AFTER_CLOSE
+from trading_system.vocabulary import TradingMode
+
+pytestmark = pytest.mark.unit
+
+NAMES = """
+fetch_market_data validate_data_quality archive_old_data
+run_strategy calculate_indicators generate_signals backtest_strategy
+execute_trades manage_orders update_positions reconcile_trades
+calculate_position_size validate_risk_limits monitor_portfolio_risk
+generate_risk_alerts
+calculate_performance generate_reports run_backtest analyze_trades
+send_trade_alerts monitor_system_health aggregate_logs send_daily_summary
+""".split()
+
+
+def test_the_timetable_has_every_flow_once() -> None:
+    assert sorted(entry.name for entry in TIMETABLE) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("entry", TIMETABLE, ids=lambda entry: entry.name)
+def test_a_flow_is_asynchronous_documented_and_named_like_its_function(
+    entry: Entry,
+) -> None:
+    flow = flow_of(entry)
+    assert flow.name == entry.name == flow.fn.__name__
+    assert inspect.iscoroutinefunction(flow.fn)
+    assert flow.fn.__doc__
+    assert "scheduled_for" in inspect.signature(flow.fn).parameters
+
+
+def test_a_simulated_market_plans_only_what_goes_by_the_machine() -> None:
+    planned = {e.name for e in TIMETABLE if schedules_of(e, TradingMode.SIMULATED)}
+    by_market = {e.name for e in TIMETABLE if e.by_market}
+    assert planned and not planned & by_market
+
+
+def test_what_follows_a_close_is_started_by_the_conductor() -> None:
+    by_market = {e.name for e in TIMETABLE if e.by_market and e.name in AFTER_CLOSE}
+    machine = {"update_positions", "reconcile_trades"}
+    assert by_market | machine == set(AFTER_CLOSE)
+
+
+async def test_every_flow_becomes_a_deployment_by_module() -> None:
+    found = await deployments(TradingMode.PAPER)
+    assert sorted(str(d.flow_name) for d in found) == sorted(NAMES)
+    assert all((d.entrypoint or "").startswith("trading_flows.") for d in found)
+
+
+def cron(schedule: Schedule) -> str:
+    assert schedule.cron is not None
+    return schedule.cron
+
+
+def test_the_hourly_fetch_runs_a_minute_after_each_bar_end_in_new_york() -> None:
+    from cronsim import CronSim
+
+    (schedule,) = schedules_of(FETCH_MARKET_DATA, TradingMode.PAPER)
+    assert schedule.timezone == "America/New_York"
+    zone = ZoneInfo("America/New_York")
+    # Over the end of daylight-saving time: the exchange's hours stay where they are.
+    friday = datetime(2026, 10, 30, 9, 0, tzinfo=zone)
+    runs = [
+        next(times) for times in [CronSim(cron(schedule), friday)] for _ in range(8)
+    ]
+    said = [run.strftime("%a %H:%M") for run in runs]
+    assert said == [f"Fri {hour}:01" for hour in range(10, 17)] + ["Mon 10:01"]
+    assert runs[-1].astimezone(UTC).hour == 15
