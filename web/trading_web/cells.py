@@ -106,7 +106,7 @@ def state_cells(state: TradingStateView | None) -> Cells:
     if state is None:
         return {"trading.state": Cell("Trading state unknown", "bad")}
     words = {
-        TradingState.ACTIVE: ("Trading", "ok"),
+        TradingState.ACTIVE: ("Trading on", "ok"),
         TradingState.REDUCING: ("Entries paused", "warn"),
         TradingState.HALTED: ("Halted", "bad"),
     }

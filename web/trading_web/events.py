@@ -1,8 +1,8 @@
 """Reads the event log through whichever service answers."""
 
 from trading_system.clients import Services
-from trading_system.errors import TradingError
 from trading_system.contracts.system import EventView
+from trading_system.errors import TradingError
 
 
 class EventReader:

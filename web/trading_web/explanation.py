@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from trading_system.contracts.analytics import RoundTripView
@@ -117,9 +117,10 @@ def sentence(found: Explanation) -> str:
     decision, risk, order = found.decision, found.risk, found.order
     bar = formats.bar_span(decision.bar_start, decision.bar_end)
     who = f"{decision.strategy} v{decision.strategy_version}"
+    reason = formats.minus_signs(decision.reason.rstrip("."))
     scored = "" if decision.score is None else f" scored {decision.score:.4f}"
     scored = scored.replace("-", formats.MINUS)
-    because = f"{who}{scored} on the bar of {bar}: {decision.reason.rstrip('.')}"
+    because = f"{who}{scored} on the bar of {bar}: {reason}"
     if decision.signal_id is None:
         return f"Did nothing in {decision.symbol}. {because}."
     if risk is None:
@@ -205,13 +206,13 @@ def _indicators(found: Explanation) -> Step:
 
 def _signal(found: Explanation) -> Step:
     decision = found.decision
-    at = decision.bar_end
+    at, reason = decision.bar_end, formats.minus_signs(decision.reason)
     if decision.signal_id is None:
         state = "Error" if decision.outcome == "error" else "No signal"
         tone = "bad" if state == "Error" else "quiet"
-        return Step("signal", "Signal", "–", tone, state, at, decision.reason)
+        return Step("signal", "Signal", "–", tone, state, at, reason)
     state = formats.words(decision.outcome)
-    return Step("signal", "Signal", "✓", "ok", state, at, decision.reason)
+    return Step("signal", "Signal", "✓", "ok", state, at, reason)
 
 
 def _risk(found: Explanation) -> Step:
@@ -223,7 +224,7 @@ def _risk(found: Explanation) -> Step:
     if risk.outcome != "approved":
         state = "Denied"
         return Step(
-            "risk", "Risk decision", "⛔", "bad", state, risk.market_time, risk.detail
+            "risk", "Risk decision", "✕", "bad", state, risk.market_time, risk.detail
         )
     resized = [c for c in risk.checks if _resized(c.quantity_before, c.quantity_after)]
     line = f"{formats.quantity(risk.quantity)} shares, {len(risk.checks)} checks passed"
@@ -297,7 +298,7 @@ def _not_reached(name: str, title: str) -> Step:
     )
 
 
-def _missing(name: str, title: str, answer: Answer[object] | None) -> Step:
+def _missing(name: str, title: str, answer: Answer[Any] | None) -> Step:
     """Tell a service that is silent from a record that is not there."""
     if answer is not None and answer.problem:
         return Step(name, title, "?", "warn", "Unknown", None, answer.problem)

@@ -35,6 +35,11 @@ class Timeline:
     def __init__(self, spans: Sequence[Span]) -> None:
         self.spans = spans
         self._starts = [span.start for span in spans]
+        self._numbers = {start: i for i, start in enumerate(self._starts)}
+
+    def number(self, start: datetime) -> int | None:
+        """Return the x of the bar that begins at a moment."""
+        return self._numbers.get(start)
 
     def place(self, moment: datetime) -> float | None:
         """Return the x of a moment, inside its bar; None when it is off the chart."""
@@ -76,19 +81,21 @@ def bar_figure(
     *,
     revision: str,
     shown: int = 105,
+    scores: Sequence[DecisionView] | None = None,
     decided_at: datetime | None = None,
 ) -> Figure:
     """Return bars with volume, the strategy's score, and what was done on them."""
     timeline = Timeline([Span(bar.timestamp, bar.bar_end) for bar in bars])
     labels = [formats.bar_span(bar.timestamp, bar.bar_end) for bar in bars]
     data = [_candles(bars, labels), _volume(bars)]
-    score = _score(decisions, timeline)
+    score = _score(decisions if scores is None else scores, timeline)
     if score is not None:
         data.append(score)
     data += _signals(decisions, outcomes, bars, timeline)
     data += _fills(trades, timeline)
     layout = _layout(revision, ["yaxis", "yaxis2"] + (["yaxis3"] if score else []))
     layout["meta"] = timeline.axis(shown)
+    layout["annotations"] = _row_names(layout, ["Volume", "Score"])
     layout["shapes"] = [*_working(orders), *_decision_line(decided_at, timeline)]
     caption = _bar_caption(bars, decisions, trades)
     return {"data": data, "layout": layout, "caption": caption}
@@ -132,6 +139,7 @@ def equity_figure(
     layout["meta"] = timeline.axis(space=0.5)
     layout["yaxis"] |= {"tickprefix": "$", "tickformat": ",.0f"}
     layout["yaxis2"] |= {"tickformat": ".1%", "nticks": 3, "rangemode": "tozero"}
+    layout["annotations"] = _row_names(layout, ["Drawdown"])
     layout["showlegend"] = True
     return {"data": data, "layout": layout, "caption": _equity_caption(points)}
 
@@ -169,10 +177,9 @@ def _volume(bars: Sequence[BarView]) -> Trace:
 
 
 def _score(decisions: Sequence[DecisionView], timeline: Timeline) -> Trace | None:
-    scored = [d for d in decisions if d.score is not None]
-    placed = [(timeline.place(d.bar_start), d.score) for d in scored]
-    points = sorted((round(x + 0.4), y) for x, y in placed if x is not None)
-    if not points:
+    placed = [(timeline.number(d.bar_start), d.score) for d in decisions]
+    points = sorted((x, y) for x, y in placed if x is not None and y is not None)
+    if len(points) < 2:
         return None
     return {
         "type": "scatter",
@@ -194,20 +201,22 @@ def _signals(
     timeline: Timeline,
 ) -> list[Trace]:
     denied = {o.signal_id: o for o in outcomes if o.outcome != "approved"}
+    # Said again on every bar while a position is held: no news.
+    held = {s for s, o in denied.items() if o.code == "AT_TARGET"}
     marks: dict[str, list[tuple[float, float, str, str]]] = {}
     reach = _reach(bars)
     for decision in decisions:
-        place = timeline.place(decision.bar_start)
-        if decision.signal_id is None or place is None:
+        number = timeline.number(decision.bar_start)
+        signal = decision.signal_id
+        if signal is None or signal in held or number is None:
             continue
-        number = round(place + 0.4)
         link = f"/explain/{decision.decision_id}"
         bar = bars[number]
         buys = decision.outcome == "buy" or (decision.score or 0) > 0
         kind = "Buy signal" if buys else "Sell signal"
         y = bar.low - reach if buys else bar.high + reach
         text = f"{kind}: {decision.reason}"
-        refused = denied.get(decision.signal_id)
+        refused = denied.get(signal)
         if refused is not None:
             kind, text = "Denied by risk", f"{kind}, denied: {refused.detail}"
         marks.setdefault(kind, []).append((number, y, text, link))
@@ -246,7 +255,7 @@ def _marks(
     colour: str,
     size: int,
 ) -> Trace:
-    line = {"width": 2 if "open" in symbol else 1.5}
+    line: dict[str, Any] = {"width": 2 if "open" in symbol else 1.5}
     if "open" not in symbol:
         # An edge in the panel's colour keeps a mark apart from the bar below it.
         line |= {"color": "@panel"}
@@ -401,6 +410,25 @@ def _layout(revision: str, rows: list[str]) -> dict[str, Any]:
     return layout
 
 
+def _row_names(layout: dict[str, Any], names: list[str]) -> list[dict[str, Any]]:
+    """Return a small name at the top left of every row below the first."""
+    rows = [axis for axis in ("yaxis2", "yaxis3") if axis in layout]
+    return [
+        {
+            "text": name,
+            "xref": "paper",
+            "yref": "paper",
+            "x": 0,
+            "y": layout[row]["domain"][1],
+            "xanchor": "left",
+            "yanchor": "bottom",
+            "showarrow": False,
+            "font": {"color": "@quiet", "size": 11},
+        }
+        for row, name in zip(rows, names, strict=False)
+    ]
+
+
 def _reach(bars: Sequence[BarView]) -> float:
     """Return how far a mark stands off its bar."""
     recent = bars[-105:]
@@ -421,9 +449,11 @@ def _bar_caption(
     buys = sum(t.side == "buy" for t in trades)
     change = formats.percent(last.close / bars[0].close - 1)
     return (
-        f"{last.symbol}, {len(bars)} bars to {formats.day_time(last.bar_end)}: last "
-        f"{formats.price(last.close)}, {change} over the bars loaded; {signals} signals,"
-        f" {buys} buys and {len(trades) - buys} sells executed."
+        f"{last.symbol}, {formats.counted(len(bars), 'bar')} to "
+        f"{formats.day_time(last.bar_end)}: last "
+        f"{formats.price(last.close)}, {change} over the bars loaded; "
+        f"{formats.counted(signals, 'signal')}, {formats.counted(buys, 'buy')} and "
+        f"{formats.counted(len(trades) - buys, 'sell')} executed."
     )
 
 

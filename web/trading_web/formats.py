@@ -1,5 +1,6 @@
 """How numbers, times and states are written on a page. Pure text, no markup."""
 
+import re
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
@@ -9,6 +10,8 @@ NEW_YORK: Final = ZoneInfo("America/New_York")
 MINUS: Final = "−"
 MISSING: Final = "—"
 NARROW: Final = "\u202f"
+
+_NEGATIVE: Final = re.compile(r"(?<![\w.])-(?=[\d.$])")
 
 Numeric = Decimal | float | int
 
@@ -92,8 +95,12 @@ def duration(span: timedelta | None) -> str:
     if abs(seconds) < 1:
         return f"{seconds * 1000:.0f}{NARROW}ms".replace("-", MINUS)
     whole = int(abs(seconds))
-    units = ((whole // 86400, "d"), (whole // 3600 % 24, "h"))
-    units += ((whole // 60 % 60, "m"), (whole % 60, "s"))
+    units = (
+        (whole // 86400, "d"),
+        (whole // 3600 % 24, "h"),
+        (whole // 60 % 60, "m"),
+        (whole % 60, "s"),
+    )
     first = next(i for i, (amount, _) in enumerate(units) if amount)
     shown = [f"{amount}{NARROW}{unit}" for amount, unit in units[first : first + 2]]
     if len(shown) == 2 and shown[1].startswith("0"):
@@ -148,6 +155,29 @@ def direction(value: Numeric | None) -> str:
     if number is None or number == 0:
         return "flat"
     return "up" if number > 0 else "down"
+
+
+def limit(kind: str, value: Numeric | None) -> str:
+    """Return a limit, or its use, in its own unit: a share, a count, seconds, on."""
+    if value is None:
+        return MISSING
+    if kind.startswith("max_orders_"):
+        return quantity(value)
+    if kind.startswith(("allow_", "overnight_")):
+        return "on" if value else "off"
+    if kind.endswith(("_lag", "_age")):
+        return f"{quantity(value)}{NARROW}s"
+    return percent(value, 1, signed=False)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: 1 signal, 2 signals."""
+    return f"{number:,d} {noun}" if number == 1 else f"{number:,d} {noun}s"
+
+
+def minus_signs(text: str) -> str:
+    """Return a sentence whose negative numbers have a true minus sign."""
+    return _NEGATIVE.sub(MINUS, text)
 
 
 def words(name: str) -> str:

@@ -1,5 +1,6 @@
 """What every page has around it: mode, market clock, trading state, sign-in."""
 
+from datetime import datetime
 from typing import Annotated, Final, cast
 
 from fastapi import Depends, Request
@@ -85,6 +86,12 @@ class Shell:
     def cells(self) -> Cells:
         """The header's live values."""
         return clock_cells(self._clock.value) | state_cells(self.state)
+
+    @property
+    def now(self) -> datetime | None:
+        """Market time, if the broker's clock is known and fresh."""
+        clock = self._clock.value
+        return None if clock is None or self._clock.stale else clock.now
 
     @property
     def state(self) -> TradingStateView | None:

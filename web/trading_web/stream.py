@@ -89,11 +89,13 @@ class Hub:
     async def running(self) -> AsyncIterator[None]:
         """Feed the tabs until the gateway stops."""
         loop = asyncio.get_running_loop()
+
+        def ring(topics: set[str]) -> None:
+            loop.call_soon_threadsafe(self._bell.set)
+
         doorbell = Doorbell(self._redis_url) if self._redis_url else None
         if doorbell is not None:
-            doorbell.listen(
-                lambda topics: loop.call_soon_threadsafe(self._bell.set) and None
-            )
+            doorbell.listen(ring)
         tasks = [asyncio.create_task(run()) for run in (self._tick, self._hear)]
         try:
             yield

@@ -634,8 +634,8 @@ def _limits() -> list[LimitView]:
         ("max_daily_loss", "account", "0.02", "0.0041", 0.2),
         ("max_position_size", "account", "0.10", "0.098", 0.98),
         ("max_gross_exposure", "account", "1.0", "0.39", 0.39),
-        ("max_open_positions", "strategy", "4", "4", 1.0),
-        ("max_order_notional", "account", "15000", None, None),
+        ("max_orders_per_day", "strategy", "200", "200", 1.0),
+        ("max_order_notional", "account", "0.15", None, None),
     )
     return [
         LimitView(

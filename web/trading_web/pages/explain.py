@@ -76,6 +76,17 @@ def read_decision_figure(desk: OnDesk, decision_id: UUID) -> Figure:
     """Return the bars around a decision, with what followed from it."""
     found = Explanation.read(desk, decision_id)
     bars = around(desk, found)
+    decision = found.decision
+    scores = desk.ask(
+        f"scores-{decision_id}",
+        lambda: desk.services.strategy.decisions(
+            symbol=decision.symbol,
+            strategy=decision.strategy,
+            from_=bars[0].timestamp if bars else None,
+            to=bars[-1].bar_end if bars else None,
+            limit=200,
+        ),
+    )
     return bar_figure(
         bars,
         [found.decision],
@@ -84,5 +95,6 @@ def read_decision_figure(desk: OnDesk, decision_id: UUID) -> Figure:
         found.trades,
         revision=str(decision_id),
         shown=len(bars),
+        scores=scores.value or [],
         decided_at=found.decision.bar_end,
     )

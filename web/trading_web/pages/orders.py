@@ -1,5 +1,6 @@
 """Orders and trades: what is working, what was done, what risk refused."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
@@ -37,7 +38,7 @@ def read_orders(
     tab = tab if tab in TABS else "working"
     symbol, strategy = symbol.strip().upper(), strategy.strip()
     query: dict[str, Any] = {"limit": limit, "symbol": symbol or None}
-    calls = {
+    calls: dict[str, Callable[[], list[Any]]] = {
         "working": lambda: services.execution.orders(**query | {"limit": 500}),
         "history": lambda: services.execution.orders(**query),
         "executions": lambda: services.execution.trades(**query),

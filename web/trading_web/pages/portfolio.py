@@ -49,7 +49,7 @@ def read_portfolio(request: Request, desk: OnDesk, range: str = "1W") -> HTMLRes
     strategies = desk.ask("strategies", services.strategy.strategies)
     orders = desk.ask("orders-40", lambda: services.execution.orders(limit=40))
     trades = desk.ask("trades-20", lambda: services.execution.trades(limit=20))
-    outcomes = desk.ask("outcomes-20", lambda: services.risk.outcomes(limit=20))
+    outcomes = desk.ask("outcomes-20", lambda: services.risk.outcomes(limit=100))
     equity = account.value.equity if account.value else None
     cells = account_cells(account.value)
     cells |= position_cells(positions.value or [], equity)
@@ -106,6 +106,9 @@ def _activity(
         for trade in trades
     ]
     for outcome in outcomes:
+        # Said again on every bar while a position is held: no news.
+        if outcome.code == "AT_TARGET":
+            continue
         approved = outcome.outcome == "approved"
         said = f"{outcome.side.capitalize()} {outcome.symbol}"
         amount = formats.quantity(outcome.quantity)
