@@ -98,7 +98,12 @@ class ConditionView(View):
 
 
 class DecisionView(View):
-    """What a strategy decided on one bar of one symbol, and why."""
+    """What a strategy decided on one bar of one symbol, and why.
+
+    `outcome` is signal, no_signal, warming_up, no_bar or error; `close` is missing
+    where the feed had no bar. `bar_revision` is the one that was decided on, and the
+    window the bars that were looked at.
+    """
 
     decision_id: UUID
     correlation_id: UUID
@@ -110,13 +115,19 @@ class DecisionView(View):
     timeframe: str
     bar_start: Instant
     bar_end: Instant
-    close: float
+    close: float | None
     outcome: str
     score: float | None
     reason: str
     indicators: dict[str, float | None]
     conditions: list[ConditionView]
     signal_id: UUID | None
+    feed: str = ""
+    bar_revision: int | None = None
+    window_start: Instant | None = None
+    window_bars: int = 0
+    may_trade: bool = True
+    market_time: Instant | None = None
     created_at: Instant
 
 
@@ -133,6 +144,9 @@ class SignalView(View):
     decision_price: Price
     score: float | None = None
     may_trade: bool = True
+    reason: str = ""
+    bar_end: Instant | None = None
+    valid_until: Instant | None = None
 
 
 class StrategyView(View):
@@ -146,12 +160,29 @@ class StrategyView(View):
     risk_limits: dict[str, float]
     description: str = ""
     warmup: int = 0
+    source: str = "file"
+    source_hash: str = ""
     differs_from_file: bool = False
+    differences: list[str] = []
     last_bar_end: Instant | None = None
     last_signal_at: Instant | None = None
     decisions: int = 0
     signals: int = 0
     last_error: str | None = None
+    created_at: Instant
+
+
+class StrategyVersionView(View):
+    """What a strategy was from some time on, by whom and why."""
+
+    version: int
+    status: str
+    parameters: dict[str, Any]
+    risk_limits: dict[str, float]
+    source: str
+    source_hash: str
+    reason: str
+    created_by: str
     created_at: Instant
 
 
@@ -164,6 +195,7 @@ class StrategyRunResult(View):
     decisions: int = 0
     signals: int = 0
     errors: list[str] = []
+    rows: int = 0
 
 
 class IndicatorView(View):
