@@ -124,7 +124,7 @@ def _rows_of(
     newest = decided.filter(pl.col("timestamp") == bar_start)
     if sorted(newest["symbol"]) != sorted(present["symbol"]):
         raise BadDecision(
-            f"decide() answered for {newest.height} symbols, {present.height} were asked"
+            f"decide() answered for {newest.height} symbols instead of {present.height}"
         )
     return {row["symbol"]: row for row in newest.iter_rows(named=True)}
 

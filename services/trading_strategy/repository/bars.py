@@ -73,13 +73,14 @@ class Windows:
 
     def newest_end(self, timeframe: str, feed: str) -> datetime | None:
         """Return the end of the newest bar that is stored."""
-        return self._session.scalar(
+        end: datetime | None = self._session.scalar(
             text(
                 "select max(bar_end) from data_ingestion.market_data"
                 " where timeframe = :timeframe and feed = :feed"
             ),
             {"timeframe": timeframe, "feed": feed},
         )
+        return end
 
     def universe(self) -> list[str]:
         """Return the symbols that bars are fetched for."""

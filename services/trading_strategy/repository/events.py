@@ -37,7 +37,7 @@ class IngestedBars:
     def undecided(
         self, only: str | None = None, limit: int = 500
     ) -> list[BarsIngested]:
-        """Return the bars on which an enabled strategy has not decided, oldest first."""
+        """Return bars on which an enabled strategy has not decided, oldest first."""
         ids = self._session.scalars(
             text(_UNDECIDED),
             {"topic": BarsIngested.topic, "only": only, "limit": limit},
