@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import webbrowser
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -47,10 +48,12 @@ def up(
         Path | None, typer.Option(help="Parquet or CSV file of bars to trade.")
     ] = None,
     start: Annotated[
-        str | None, typer.Option("--from", help="First day of a replay.")
+        datetime | None,
+        typer.Option("--from", formats=["%Y-%m-%d"], help="First day of the market."),
     ] = None,
     end: Annotated[
-        str | None, typer.Option("--to", help="Last day of a replay.")
+        datetime | None,
+        typer.Option("--to", formats=["%Y-%m-%d"], help="Last day of the market."),
     ] = None,
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Do not open the dashboard.")
@@ -61,7 +64,7 @@ def up(
     Example: `trading up`, or `trading up --data-dir ~/second --port-base 9000`.
     """
     settings = installation.settings(data_dir, simulation_speed=speed)
-    options = Options(port_base, seed, replay, start, end)
+    options = Options(port_base, seed, replay, _day(start), _day(end))
     opens_browser = not no_browser and not detach and sys.stdout.isatty()
 
     def announce(link: str) -> None:
@@ -113,3 +116,7 @@ def login(data_dir: DataDir = None) -> None:
     Example: `trading login`.
     """
     sys.stdout.write(f"{installation.sign_in_link(data_dir)}\n")
+
+
+def _day(given: datetime | None) -> str | None:
+    return None if given is None else given.date().isoformat()

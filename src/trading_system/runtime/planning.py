@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trading_system.config.settings import Settings
+from trading_system.errors import Invalid
 from trading_system.runtime import broker_account, ports, stamp, valkey
 from trading_system.runtime.data_directory import DataDirectory
 from trading_system.runtime.faults import WrongConfiguration
@@ -57,6 +58,8 @@ def make_plan(settings: Settings, options: Options, place: DataDirectory) -> Pla
 
 
 def _simulation(options: Options, place: DataDirectory) -> Simulation:
+    if options.replay is not None and options.seed is not None:
+        raise Invalid("--seed makes a market and --replay has one.", remedy="Drop one.")
     seed = options.seed
     if seed is None:
         # A market that was generated once goes on, whatever its seed was.
@@ -64,7 +67,7 @@ def _simulation(options: Options, place: DataDirectory) -> Simulation:
         kept = found.source.removeprefix("seed ") if found else ""
         seed = int(kept) if kept.isdigit() else DEFAULT_SEED
     if options.replay is not None and not options.replay.is_file():
-        raise WrongConfiguration(
+        raise Invalid(
             f"There is no file {options.replay} to replay.",
             remedy="Name a Parquet or CSV file of bars.",
         )

@@ -1,0 +1,311 @@
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from trading_system.cli import app, installation
+from trading_system.cli.app import EXIT_CODES, exit_code_of
+from trading_system.clients import Services
+from trading_system.config.settings import Settings
+from trading_system.errors import Refused
+from trading_system.runtime import run_file
+from trading_system.runtime.faults import DatabaseTooNew, ExitCode, Fault
+from trading_system.runtime.run_file import Child, Run
+from trading_system.vocabulary import ServiceName, TradingMode
+
+pytestmark = pytest.mark.unit
+
+NOW = datetime(2026, 3, 2, 14, 30, tzinfo=UTC).isoformat()
+STATE = {
+    "account_id": "PA1",
+    "state": "REDUCING",
+    "level": 1,
+    "reason": "news",
+    "set_by": "ann",
+    "set_at": NOW,
+    "version": 2,
+}
+
+Answers = dict[str, tuple[int, Any]]
+
+
+@pytest.fixture(autouse=True)
+def no_env_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRADING_ENV_FILE", "")
+
+
+@pytest.fixture
+def asked() -> list[httpx.Request]:
+    return []
+
+
+@pytest.fixture
+def answer(
+    monkeypatch: pytest.MonkeyPatch, asked: list[httpx.Request]
+) -> Callable[[Answers], None]:
+    """Have the services answer, by method and path."""
+
+    def give(answers: Answers) -> None:
+        def handle(request: httpx.Request) -> httpx.Response:
+            asked.append(request)
+            known = answers.get(f"{request.method} {request.url.path}")
+            status, body = known or (404, {"detail": "no such thing"})
+            return httpx.Response(status, json=body)
+
+        transports: dict[str, httpx.BaseTransport] = {
+            name: httpx.MockTransport(handle) for name in ServiceName
+        }
+
+        @contextmanager
+        def services(data_dir: Path | None) -> Iterator[Services]:
+            with Services(Settings(), transports=transports) as found:
+                yield found
+
+        monkeypatch.setattr(installation, "services", services)
+
+    return give
+
+
+def trading(*arguments: str) -> Any:
+    return CliRunner().invoke(app, arguments)
+
+
+def test_every_exit_code_is_told_apart() -> None:
+    faults = [kind.exit_code for kind in Fault.__subclasses__()]
+    assert {*EXIT_CODES.values(), *faults} <= set(ExitCode)
+    assert exit_code_of(Refused("limit")) == 5
+    assert exit_code_of(DatabaseTooNew("new")) == 13
+
+
+def test_every_command_says_how_it_is_used() -> None:
+    for words in (
+        ["up"],
+        ["down"],
+        ["status"],
+        ["doctor"],
+        ["logs"],
+        ["login"],
+        ["orders"],
+        ["positions"],
+        ["pnl"],
+        ["explain"],
+        ["halt"],
+        ["resume"],
+        ["data", "import"],
+        ["data", "list"],
+        ["strategy", "list"],
+        ["strategy", "run-once"],
+        ["flows", "list"],
+        ["flows", "run"],
+        ["database", "roles"],
+    ):
+        result = trading(*words, "--help")
+        assert result.exit_code == 0
+        assert f"Example: trading {' '.join(words)}" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize("command", ["status", "down", "login", "orders", "pnl"])
+def test_without_a_stack_the_remedy_is_said(command: str, tmp_path: Path) -> None:
+    result = trading(command, "--data-dir", str(tmp_path))
+    assert result.exit_code == ExitCode.DEPENDENCY_DOWN
+    assert result.stderr == f"Nothing runs in {tmp_path}. `trading up` starts it.\n"
+    assert result.stdout == ""
+
+
+def test_a_wrong_setting_is_a_configuration_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRADING_MODUS", "paper")
+    result = trading("status", "--data-dir", str(tmp_path))
+    assert result.exit_code == ExitCode.CONFIGURATION
+    assert "did you mean TRADING_MODE?" in result.stderr
+
+
+def test_paper_mode_without_keys_is_refused_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRADING_MODE", "paper")
+    result = trading("up", "--data-dir", str(tmp_path))
+    assert result.exit_code == ExitCode.CONFIGURATION
+    assert "TRADING_MODE=paper needs ALPACA_API_KEY" in result.stderr
+    assert not (tmp_path / "postgres").exists()
+
+
+def test_a_replay_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    result = trading("up", "--data-dir", str(tmp_path), "--replay", "no.parquet")
+    assert result.exit_code == ExitCode.USAGE
+    assert "no.parquet" in result.stderr
+
+
+def test_a_link_signs_in_to_the_dashboard_that_runs(tmp_path: Path) -> None:
+    me = Child(name="supervisor", pid=1, created=run_file.birth(1))
+    run = Run(
+        run_id="1",
+        state="running",
+        mode=TradingMode.SIMULATED,
+        source="seed 1",
+        speed="60",
+        supervisor=me,
+        urls={"gateway": "http://127.0.0.1:9000"},
+    )
+    run_file.write(tmp_path / "run.json", run)
+    result = trading("login", "--data-dir", str(tmp_path))
+    assert result.stdout.startswith("http://127.0.0.1:9000/login?token=")
+
+
+def test_halt_names_level_reason_and_person(
+    answer: Callable[[Answers], None], asked: list[httpx.Request]
+) -> None:
+    answer({"POST /trading-state/halt": (200, STATE)})
+    result = trading("halt", "--reason", "news", "--json")
+    assert json.loads(result.stdout)[0]["state"] == "REDUCING"
+    sent = json.loads(asked[0].content)
+    assert sent == {"level": 1, "reason": "news", "by": installation.person()}
+
+
+@pytest.mark.parametrize(
+    "command", [("halt", "--level", "3"), ("resume", "--reason", "over")]
+)
+def test_without_a_terminal_what_asks_first_needs_yes(
+    command: tuple[str, ...],
+    answer: Callable[[Answers], None],
+    asked: list[httpx.Request],
+) -> None:
+    answer(
+        {
+            "POST /trading-state/halt": (200, STATE),
+            "POST /trading-state/resume": (200, STATE),
+        }
+    )
+    refused = trading(*command)
+    assert refused.exit_code == ExitCode.USAGE
+    assert "Add --yes." in refused.stderr and not asked
+    assert trading(*command, "--yes").exit_code == 0
+    assert len(asked) == 1
+
+
+def test_what_risk_refuses_has_its_own_exit_code(
+    answer: Callable[[Answers], None],
+) -> None:
+    problem = {"detail": "Drawdown is over its limit.", "code": "refused"}
+    answer({"POST /trading-state/resume": (409, problem)})
+    result = trading("resume", "--reason", "over", "--yes")
+    assert result.exit_code == ExitCode.REFUSED_BY_RISK
+    assert "Drawdown is over its limit." in result.stderr
+
+
+def test_a_service_that_does_not_answer_is_a_dependency_that_is_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @contextmanager
+    def services(data_dir: Path | None) -> Iterator[Services]:
+        def fail(request: httpx.Request) -> httpx.Response:
+            raise httpx.ConnectError("refused", request=request)
+
+        transport = httpx.MockTransport(fail)
+        with Services(Settings(), transports={"execution": transport}) as found:
+            yield found
+
+    monkeypatch.setattr(installation, "services", services)
+    result = trading("positions")
+    assert result.exit_code == ExitCode.DEPENDENCY_DOWN
+    assert "execution service does not answer" in result.stderr
+
+
+def decision(signal_id: UUID | None) -> dict[str, Any]:
+    return {
+        "decision_id": str(uuid4()),
+        "correlation_id": str(uuid4()),
+        "strategy": "momentum_strategy",
+        "strategy_version": 3,
+        "parameters": {},
+        "source_hash": "0",
+        "symbol": "AAPL",
+        "timeframe": "1Hour",
+        "bar_start": NOW,
+        "bar_end": NOW,
+        "close": 231.4,
+        "outcome": "no_signal" if signal_id is None else "buy",
+        "score": 0.031,
+        "reason": "momentum 0.031 over 0.02",
+        "indicators": {},
+        "conditions": [],
+        "signal_id": None if signal_id is None else str(signal_id),
+        "created_at": NOW,
+    }
+
+
+def test_a_missing_step_of_the_chain_says_no_record(
+    answer: Callable[[Answers], None],
+) -> None:
+    found = decision(signal_id=uuid4())
+    answer(
+        {
+            f"GET /decisions/{found['decision_id']}": (200, found),
+            "GET /bars": (200, []),
+            f"GET /orders/by-signal/{found['signal_id']}": (200, []),
+        }
+    )
+    result = trading("explain", found["decision_id"])
+    rows = [line.split("\t") for line in result.stdout.splitlines()[1:]]
+    assert [row[0] for row in rows] == ["bar", "decision", "risk"]
+    assert rows[0][2] == rows[2][2] == "No record"
+    assert "momentum_strategy v3: buy" in rows[1][2]
+
+
+def test_a_bar_on_which_nothing_happened_is_explained_too(
+    answer: Callable[[Answers], None],
+) -> None:
+    found = decision(signal_id=None)
+    answer(
+        {
+            f"GET /decisions/{found['decision_id']}": (200, found),
+            "GET /bars": (200, []),
+        }
+    )
+    result = trading("explain", found["decision_id"])
+    assert [line.split("\t")[0] for line in result.stdout.splitlines()[1:]] == [
+        "bar",
+        "decision",
+    ]
+
+
+def test_an_unknown_id_is_not_found_and_a_wrong_one_is_invalid(
+    answer: Callable[[Answers], None],
+) -> None:
+    answer({})
+    assert trading("explain", str(uuid4())).exit_code == ExitCode.NOT_FOUND
+    assert trading("explain", "AAPL").exit_code == ExitCode.USAGE
+
+
+def test_money_stays_text_in_json(answer: Callable[[Answers], None]) -> None:
+    account = {
+        "account_id": "PA1",
+        "mode": "simulated",
+        "cash": "90000.10",
+        "equity": "100012.30",
+        "last_equity": "100000.00",
+        "buying_power": None,
+        "long_value": "10012.20",
+        "short_value": "0",
+        "unrealized_pnl": "12.30",
+        "realized_pnl": "0",
+        "day_pnl": "12.30",
+        "open_positions": 1,
+        "market_time": NOW,
+        "as_of": NOW,
+    }
+    answer({"GET /account": (200, account)})
+    shown = json.loads(trading("pnl", "--json").stdout)
+    assert Decimal(shown["day_pnl"]) == Decimal("12.30")
+    assert isinstance(shown["day_pnl"], str)
+    rows = trading("pnl").stdout.splitlines()
+    assert "mode\tSIMULATED" in rows
