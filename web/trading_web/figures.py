@@ -87,7 +87,7 @@ def bar_figure(
     """Return bars with volume, the strategy's score, and what was done on them."""
     timeline = Timeline([Span(bar.timestamp, bar.bar_end) for bar in bars])
     labels = [formats.bar_span(bar.timestamp, bar.bar_end) for bar in bars]
-    data = [_candles(bars, labels), _volume(bars)]
+    data = [_candles(bars), _volume(bars)]
     score = _score(decisions if scores is None else scores, timeline)
     if score is not None:
         data.append(score)
@@ -95,6 +95,7 @@ def bar_figure(
     data += _fills(trades, timeline)
     layout = _layout(revision, ["yaxis", "yaxis2"] + (["yaxis3"] if score else []))
     layout["meta"] = timeline.axis(shown)
+    layout["xaxis"]["labelalias"] = _named(labels)
     layout["annotations"] = _row_names(layout, ["Volume", "Score"])
     layout["shapes"] = [*_working(orders), *_decision_line(decided_at, timeline)]
     caption = _bar_caption(bars, decisions, trades)
@@ -116,9 +117,8 @@ def equity_figure(
             "name": "Equity",
             "x": x,
             "y": equity,
-            "customdata": when,
             "line": {"color": "@accent", "width": 2, "shape": "hv"},
-            "hovertemplate": "%{customdata}<br>Equity $%{y:,.2f}<extra></extra>",
+            "hovertemplate": "Equity $%{y:,.2f}<extra></extra>",
         }
     ]
     held = _rebased(benchmark, [p.market_time for p in points], equity)
@@ -137,6 +137,7 @@ def equity_figure(
     data.append(_drawdown(equity))
     layout = _layout(revision, ["yaxis", "yaxis2"])
     layout["meta"] = timeline.axis(space=0.5)
+    layout["xaxis"]["labelalias"] = _named(when)
     layout["yaxis"] |= {"tickprefix": "$", "tickformat": ",.0f"}
     layout["yaxis2"] |= {"tickformat": ".1%", "nticks": 3, "rangemode": "tozero"}
     layout["annotations"] = _row_names(layout, ["Drawdown"])
@@ -144,7 +145,7 @@ def equity_figure(
     return {"data": data, "layout": layout, "caption": _equity_caption(points)}
 
 
-def _candles(bars: Sequence[BarView], labels: list[str]) -> Trace:
+def _candles(bars: Sequence[BarView]) -> Trace:
     # Up is hollow and down is filled, so that direction survives greyscale.
     return {
         "type": "candlestick",
@@ -154,10 +155,9 @@ def _candles(bars: Sequence[BarView], labels: list[str]) -> Trace:
         "high": [bar.high for bar in bars],
         "low": [bar.low for bar in bars],
         "close": [bar.close for bar in bars],
-        "customdata": labels,
         "increasing": {"line": {"color": "@up", "width": 1.2}, "fillcolor": "@panel"},
         "decreasing": {"line": {"color": "@down", "width": 1.2}, "fillcolor": "@down"},
-        "hovertemplate": "%{customdata}<br>O %{open:,.2f}  H %{high:,.2f}"
+        "hovertemplate": "O %{open:,.2f}  H %{high:,.2f}"
         "<br>L %{low:,.2f}  C %{close:,.2f}<extra></extra>",
         "showlegend": False,
     }
@@ -370,6 +370,7 @@ def _layout(revision: str, rows: list[str]) -> dict[str, Any]:
         "font": {"color": "@ink", "size": 12, "family": "inherit"},
         "separators": ".,",
         "hovermode": "x unified",
+        "hoversubplots": "axis",
         "hoverlabel": {
             "bgcolor": "@panel",
             "bordercolor": "@line",
@@ -398,7 +399,6 @@ def _layout(revision: str, rows: list[str]) -> dict[str, Any]:
             "spikethickness": 1,
             "spikedash": "dot",
             "spikecolor": "@quiet",
-            "unifiedhovertitle": {"text": " "},
             "anchor": ["y", "y2", "y3"][len(rows) - 1],
         },
     }
@@ -408,6 +408,11 @@ def _layout(revision: str, rows: list[str]) -> dict[str, Any]:
     if len(rows) == 3:
         layout[rows[2]] |= {"nticks": 3}
     return layout
+
+
+def _named(labels: Sequence[str]) -> dict[str, str]:
+    """Return what the hover box calls each number of the axis."""
+    return {str(i): label for i, label in enumerate(labels)}
 
 
 def _row_names(layout: dict[str, Any], names: list[str]) -> list[dict[str, Any]]:
