@@ -290,6 +290,16 @@ class ReconciliationView(View):
     summary: str
 
 
+class HoldView(View):
+    """A symbol, or the account (`*`), whose orders do not leave until released."""
+
+    hold_id: int
+    symbol: str
+    kind: str
+    reason: str
+    placed_at: Instant
+
+
 class ExecutionRunResult(View):
     """What one run of an execution flow did."""
 

@@ -1,0 +1,1 @@
+"""Brokers, each by its vendor."""

@@ -1,0 +1,1 @@
+"""The policy of execution: pure functions and tables."""

@@ -1,0 +1,173 @@
+"""What the broker says of an order is believed, from whatever source, exactly once."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from enum import StrEnum
+
+from loguru import logger
+from sqlalchemy.exc import SQLAlchemyError
+
+from trading_core.money import QUANTITY_STEP, ZERO
+from trading_execution.domain.order_status import TERMINAL, OrderStatus
+from trading_execution.models import Order, Trade
+from trading_execution.operations import ledger
+from trading_execution.operations.orders import become, facts
+from trading_execution.ports import BrokerFill, BrokerOrder
+from trading_execution.repository import ExecutionTransaction
+from trading_system.clock import utc_now
+from trading_system.contracts.execution import OrderFilled
+from trading_system.database import connection_lost
+from trading_system.errors import Conflict, TradingError
+from trading_system.vocabulary import identity, plain
+
+_ENDS = TERMINAL - {OrderStatus.NOT_SENT}
+
+
+class Booked(StrEnum):
+    """What became of an execution that was reported."""
+
+    NEW = "new"
+    KNOWN = "known"
+    GAP = "gap"
+    """An earlier execution of the order is missing: ask for all of them."""
+    CORRECTED = "corrected"
+    """Known under the same identity with another price or quantity."""
+
+
+def adopt(
+    tx: ExecutionTransaction, order: Order, seen: BrokerOrder, market_time: datetime
+) -> bool:
+    """Take over what the broker reports of a locked order.
+
+    False when the broker has executions that are not booked: the order's end is noted
+    only after they are.
+    """
+    booked = seen.filled_quantity <= order.filled_quantity
+    if seen.symbol != order.symbol or seen.side != order.side:
+        raise Conflict(
+            f"Order {order.order_id} is {order.side} {order.symbol} here and"
+            f" {seen.side} {seen.symbol} at the broker."
+        )
+    ended = OrderStatus(order.status) in TERMINAL
+    if ended and order.broker_order_id == seen.broker_order_id:
+        return booked
+    reached = seen.status if seen.status in _ENDS and booked else None
+    if reached is None:
+        part = OrderStatus.PARTIALLY_FILLED
+        reached = part if order.filled_quantity else OrderStatus.ACCEPTED
+    reason = seen.reason or f"the broker says {seen.said}"
+    become(tx, order, reached, reason, market_time, seen.broker_order_id)
+    return booked
+
+
+def book(tx: ExecutionTransaction, order: Order, fill: BrokerFill) -> Booked:
+    """Book an execution of a locked order, unless it is booked already.
+
+    An execution is named by the broker's order and its cumulative quantity, which the
+    stream and the activities agree on.
+    """
+    known = tx.trades.find(fill.broker_order_id, fill.cumulative_quantity)
+    if known is not None:
+        same = (known.quantity, known.price) == (fill.quantity, fill.price)
+        return Booked.KNOWN if same else Booked.CORRECTED
+    if fill.cumulative_quantity - fill.quantity != order.filled_quantity:
+        return Booked.GAP
+    if fill.symbol != order.symbol or fill.side != order.side:
+        raise Conflict(
+            f"Order {order.order_id} is {order.side} {order.symbol}, and the broker"
+            f" reports an execution: {fill.side} {fill.symbol}."
+        )
+    trade = Trade(
+        trade_id=identity(
+            "trade", fill.broker_order_id, plain(fill.cumulative_quantity)
+        ),
+        order_id=order.order_id,
+        account_id=order.account_id,
+        strategy=order.strategy,
+        symbol=order.symbol,
+        side=order.side,
+        quantity=fill.quantity,
+        price=fill.price,
+        timestamp=fill.time,
+        broker_order_id=fill.broker_order_id,
+        cumulative_quantity=fill.cumulative_quantity,
+        execution_id=fill.execution_id,
+        activity_id=fill.activity_id,
+        source=fill.source,
+    )
+    tx.session.add(trade)
+    tx.session.flush()
+    _advance(tx, order, fill)
+    ledger.post(
+        tx,
+        ledger.fill_entry(
+            fill,
+            order.account_id,
+            order.strategy,
+            trade_id=trade.trade_id,
+            order_id=order.order_id,
+            correlation_id=order.correlation_id,
+        ),
+    )
+    tx.publish(
+        OrderFilled(
+            **facts(order, fill.time),
+            trade_id=trade.trade_id,
+            fill_quantity=fill.quantity,
+            price=fill.price,
+            filled_quantity=order.filled_quantity,
+            complete=order.filled_quantity == order.quantity,
+            source=fill.source,
+        )
+    )
+    return Booked.NEW
+
+
+def _advance(tx: ExecutionTransaction, order: Order, fill: BrokerFill) -> None:
+    total = fill.cumulative_quantity
+    trades = tx.trades.of_order(order.order_id)
+    paid = sum((trade.quantity * trade.price for trade in trades), ZERO)
+    order.filled_quantity = total
+    order.average_fill_price = (paid / total).quantize(QUANTITY_STEP)
+    order.first_fill_at = order.first_fill_at or utc_now()
+    status = OrderStatus(order.status)
+    # An order that ended at the broker stays ended: this execution came late.
+    if status in TERMINAL and order.broker_order_id is not None:
+        become(tx, order, status, "", fill.time, fill.broker_order_id)
+        return
+    complete = total == order.quantity
+    become(
+        tx,
+        order,
+        OrderStatus.FILLED if complete else OrderStatus.PARTIALLY_FILLED,
+        f"filled {plain(total)} of {plain(order.quantity)}",
+        fill.time,
+        fill.broker_order_id,
+    )
+
+
+def one_by_one(
+    tx: ExecutionTransaction,
+    account_id: str,
+    steps: Iterable[tuple[Order, Callable[[Order], None]]],
+) -> int:
+    """Apply each step to its order in a savepoint; return how many held.
+
+    One order that cannot be stepped must not stop the others: its symbol is put on
+    hold, and the next reconciliation shows what is wrong with it.
+    """
+    held = 0
+    for order, step in steps:
+        order_id, symbol = order.order_id, order.symbol
+        try:
+            with tx.session.begin_nested():
+                step(tx.orders.lock(order_id))
+                tx.session.flush()
+            held += 1
+        except (TradingError, SQLAlchemyError, ArithmeticError) as error:
+            if connection_lost(error):
+                raise
+            logger.exception("order {} could not be stepped", order_id)
+            reason = f"order {order_id}: {error}"[:500]
+            tx.reconciliations.hold(account_id, symbol, "impossible_step", reason)
+    return held

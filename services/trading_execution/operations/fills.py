@@ -1,0 +1,224 @@
+"""Executions: from the stream as they happen, and from the activities as the record."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from loguru import logger
+
+from trading_execution.domain.client_id import is_ours
+from trading_execution.models import Order
+from trading_execution.operations import ledger
+from trading_execution.operations.desk import Desk
+from trading_execution.operations.evidence import Booked, adopt, book, one_by_one
+from trading_execution.ports import BrokerFill, BrokerOrder, StreamUpdate
+from trading_execution.repository import ExecutionTransaction
+from trading_system.errors import Unavailable
+
+OVERLAP = timedelta(minutes=15)
+"""How far behind the newest booked execution each look begins again."""
+
+LOOK_BACK = timedelta(days=3)
+"""Fees and dividends carry a date only, and are booked up to days after it."""
+
+
+def take_updates(desk: Desk, updates: Sequence[StreamUpdate]) -> None:
+    """Believe what the stream tells; ask for the record where it skipped something."""
+    now = desk.clock.now()
+    with desk.booking, desk.database.transaction() as tx:
+        tx.fence(desk.epoch)
+        steps: list[tuple[Order, Callable[[Order], None]]] = []
+        for update in updates:
+            order_id = tx.orders.id_by_client(update.order.client_order_id)
+            if order_id is None:
+                # Someone else's, or not ours to know yet: the record will tell.
+                desk.fills_due.set()
+                continue
+            steps.append((tx.orders.get(order_id), _told(tx, desk, update, now)))
+        one_by_one(tx, desk.account_id, steps)
+
+
+def _told(
+    tx: ExecutionTransaction, desk: Desk, update: StreamUpdate, now: datetime
+) -> Callable[[Order], None]:
+    def step(order: Order) -> None:
+        if update.fill is not None:
+            _book(tx, desk, order, update.fill)
+        if not adopt(tx, order, update.order, now):
+            desk.fills_due.set()
+
+    return step
+
+
+def catch_up(desk: Desk, since: datetime | None = None) -> int:
+    """Book every execution that the broker has on record and we have not.
+
+    Looks from `since`, by default from shortly before the newest one booked, and
+    returns how many were new.
+    """
+    desk.fills_due.clear()
+    now = desk.clock.now()
+    start = _start(desk, since)
+    try:
+        fills = _unbooked(desk, desk.broker.fills_after(start))
+        orders = _orders_of(desk, fills)
+    except Unavailable:
+        desk.fills_due.set()
+        raise
+    with desk.booking, desk.database.transaction() as tx:
+        tx.fence(desk.epoch)
+        booked = _enter(tx, desk, fills, orders, now)
+        if not desk.fills_due.is_set():
+            _move_cursor(tx, desk, fills)
+    desk.booked_until = now
+    return booked
+
+
+def catch_up_activities(desk: Desk, since: datetime | None = None) -> int:
+    """Enter fees, dividends, splits and transfers that are not in the ledger yet."""
+    entered = 0
+    activities = desk.broker.activities_after(since or desk.clock.now() - LOOK_BACK)
+    with desk.booking, desk.database.transaction() as tx:
+        tx.fence(desk.epoch)
+        for activity in activities:
+            if activity.kind is None:
+                # Never guessed: reconciliation will show what it did to the cash.
+                logger.warning("activity {} is not known", activity.said)
+                continue
+            entered += ledger.post_activity(tx, desk.account_id, activity)
+    return entered
+
+
+def _enter(
+    tx: ExecutionTransaction,
+    desk: Desk,
+    fills: Sequence[BrokerFill],
+    orders: dict[str, BrokerOrder | None],
+    now: datetime,
+) -> int:
+    steps: list[tuple[Order, Callable[[Order], None]]] = []
+    foreign = 0
+    for fill in fills:
+        seen = orders.get(fill.broker_order_id)
+        order_id = tx.orders.id_by_broker(fill.broker_order_id)
+        if order_id is None and seen is not None:
+            order_id = tx.orders.id_by_client(seen.client_order_id)
+        if order_id is None:
+            foreign += _set_aside(tx, desk, fill, seen)
+            continue
+        order = tx.orders.get(order_id)
+        steps.append((order, _recorded(tx, desk, fill, seen, now)))
+    return foreign + one_by_one(tx, desk.account_id, steps)
+
+
+def _recorded(
+    tx: ExecutionTransaction,
+    desk: Desk,
+    fill: BrokerFill,
+    seen: BrokerOrder | None,
+    now: datetime,
+) -> Callable[[Order], None]:
+    def step(order: Order) -> None:
+        _book(tx, desk, order, fill)
+        tx.trades.settle_orphan(fill.broker_order_id, fill.cumulative_quantity)
+        if seen is not None:
+            adopt(tx, order, seen, now)
+
+    return step
+
+
+def _book(tx: ExecutionTransaction, desk: Desk, order: Order, fill: BrokerFill) -> None:
+    result = book(tx, order, fill)
+    if result is Booked.GAP:
+        desk.fills_due.set()
+    elif result is Booked.CORRECTED:
+        tx.reconciliations.hold(
+            desk.account_id,
+            order.symbol,
+            "trade_corrected",
+            f"The broker changed an execution of order {order.order_id}: post an"
+            " adjustment by hand.",
+        )
+
+
+def _unbooked(desk: Desk, fills: Sequence[BrokerFill]) -> list[BrokerFill]:
+    with desk.database.read_only() as tx:
+        known = tx.trades.known(
+            [(fill.broker_order_id, fill.cumulative_quantity) for fill in fills]
+        )
+    return [
+        fill
+        for fill in fills
+        if (fill.broker_order_id, fill.cumulative_quantity) not in known
+    ]
+
+
+def _orders_of(
+    desk: Desk, fills: Sequence[BrokerFill]
+) -> dict[str, BrokerOrder | None]:
+    """Ask the broker about orders that we do not know by the broker's id yet."""
+    with desk.database.read_only() as tx:
+        unknown = {
+            fill.broker_order_id
+            for fill in fills
+            if tx.orders.id_by_broker(fill.broker_order_id) is None
+        }
+    return {name: desk.broker.order(name) for name in sorted(unknown)}
+
+
+def _set_aside(
+    tx: ExecutionTransaction, desk: Desk, fill: BrokerFill, seen: BrokerOrder | None
+) -> bool:
+    """Keep an execution of an order that has no row here.
+
+    A foreign one (by a person, or another program) is entered in a book of its own. One
+    that names itself ours, or that the broker cannot explain, stops the symbol.
+    """
+    external = seen is not None and not is_ours(seen.client_order_id)
+    tx.trades.set_aside(
+        {
+            "broker_order_id": fill.broker_order_id,
+            "cumulative_quantity": fill.cumulative_quantity,
+            "account_id": desk.account_id,
+            "symbol": fill.symbol,
+            "side": fill.side,
+            "quantity": fill.quantity,
+            "price": fill.price,
+            "timestamp": fill.time,
+            "source": fill.source,
+            "client_order_id": seen.client_order_id if seen else None,
+            "resolution": "external" if external else "open",
+        }
+    )
+    if external:
+        entry = ledger.fill_entry(fill, desk.account_id, ledger.EXTERNAL)
+        return ledger.post(tx, entry)
+    tx.reconciliations.hold(
+        desk.account_id,
+        fill.symbol,
+        "orphan_fill",
+        f"An execution of order {fill.broker_order_id} at the broker, which is not"
+        " known here.",
+    )
+    return False
+
+
+def _start(desk: Desk, since: datetime | None) -> datetime:
+    with desk.database.read_only() as tx:
+        state = tx.stream_state(desk.account_id)
+    if state is None:
+        raise Unavailable(
+            "The books are not opened yet.", remedy="They are at the first contact."
+        )
+    return max(since or state.activities_until - OVERLAP, state.opened_at)
+
+
+def _move_cursor(
+    tx: ExecutionTransaction, desk: Desk, fills: Sequence[BrokerFill]
+) -> None:
+    state = tx.stream_state(desk.account_id)
+    if state is None or not fills:
+        return
+    newest = max(fills, key=lambda fill: fill.time)
+    if newest.time > state.activities_until:
+        state.activities_until = newest.time
+        state.activity_id = newest.activity_id

@@ -1,0 +1,207 @@
+"""Orders: written when approved, stepped through their life, given up or canceled."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import TypedDict
+from uuid import UUID
+
+from trading_execution.domain.client_id import client_order_id
+from trading_execution.domain.order_status import (
+    LIVE,
+    TERMINAL,
+    OrderStatus,
+    may_become,
+)
+from trading_execution.models import Order
+from trading_execution.repository import ExecutionTransaction
+from trading_system.clock import utc_now
+from trading_system.contracts.execution import OrderAccepted, OrderClosed
+from trading_system.contracts.risk import OrderApproved
+from trading_system.errors import Conflict
+from trading_system.vocabulary import Side
+
+SALT = "installation_salt"
+"""The fact of an installation that keeps the order ids of two installations apart."""
+
+
+def create(
+    tx: ExecutionTransaction, approved: OrderApproved, generation: int = 0
+) -> bool:
+    """Write down an approved order; say whether it was not there yet."""
+    account_id = tx.account_id
+    client_id = client_order_id(
+        tx.mode,
+        account_id,
+        approved.signal_id,
+        0,
+        generation,
+        str(tx.config(SALT) or ""),
+    )
+    return tx.orders.add(
+        {
+            "order_id": approved.order_id,
+            "account_id": account_id,
+            "signal_id": approved.signal_id,
+            "correlation_id": approved.correlation_id,
+            "generation": generation,
+            "client_order_id": client_id,
+            "strategy": approved.strategy,
+            "symbol": approved.symbol,
+            "side": approved.side,
+            "quantity": approved.quantity,
+            "price": approved.limit_price or approved.stop_price,
+            "order_type": approved.order_type,
+            "time_in_force": approved.time_in_force,
+            "limit_price": approved.limit_price,
+            "stop_price": approved.stop_price,
+            "decision_price": approved.decision_price,
+            "tag": approved.tag,
+            "reduces": approved.reduces,
+            "valid_until": approved.valid_until,
+            "status": OrderStatus.READY,
+            "reason": "approved by risk",
+            "market_time": approved.market_time,
+            "as_of": approved.market_time,
+        }
+    )
+
+
+def become(
+    tx: ExecutionTransaction,
+    order: Order,
+    status: OrderStatus,
+    reason: str,
+    market_time: datetime,
+    broker_order_id: str | None = None,
+) -> None:
+    """Take one step of an order's life, and tell when it is accepted or over.
+
+    The order must be locked. `broker_order_id` names the broker's order that the step
+    rests on.
+    """
+    old, had = OrderStatus(order.status), order.broker_order_id is not None
+    if broker_order_id is not None:
+        if order.broker_order_id not in (None, broker_order_id):
+            raise Conflict(
+                f"Order {order.order_id} is {order.broker_order_id} at the broker,"
+                f" and now also {broker_order_id}."
+            )
+        order.broker_order_id = broker_order_id
+    if status is not old:
+        has = order.broker_order_id is not None
+        if not may_become(old, status, broker_had_it=had, broker_has_it=has):
+            raise Conflict(f"Order {order.order_id} is {old}: it cannot be {status}.")
+        order.status, order.reason = status, reason
+        order.as_of = max(order.as_of, market_time)
+        order.closed_at = utc_now() if status in TERMINAL else None
+    if broker_order_id is not None and not had:
+        _say_accepted(tx, order, market_time)
+    if status is not old and status in TERMINAL - {OrderStatus.FILLED}:
+        _say_closed(tx, order, market_time)
+
+
+def request_cancel(
+    tx: ExecutionTransaction, order_id: UUID, reason: str, market_time: datetime
+) -> Order:
+    """Note that an order is to be canceled; one that was never sent ends at once."""
+    order = tx.orders.lock(tx.orders.get(order_id).order_id)
+    status = OrderStatus(order.status)
+    if status in TERMINAL:
+        raise Conflict(f"Order {order_id} is {status} already.")
+    _want_canceled(tx, order, reason, market_time)
+    return order
+
+
+def cancel_open(
+    tx: ExecutionTransaction,
+    account_id: str,
+    reason: str,
+    market_time: datetime,
+    statuses: Iterable[OrderStatus] = LIVE,
+    spare_tag: str | None = None,
+) -> list[UUID]:
+    """Note that every order that may still trade is to be canceled."""
+    canceled = []
+    found = tx.orders.with_status(account_id, statuses)
+    for order_id in sorted(order.order_id for order in found):
+        order = tx.orders.lock(order_id)
+        wanted = order.cancel_requested_at is None and order.tag != spare_tag
+        if wanted and OrderStatus(order.status) not in TERMINAL:
+            _want_canceled(tx, order, reason, market_time)
+            canceled.append(order_id)
+    return canceled
+
+
+def give_up(
+    tx: ExecutionTransaction, order: Order, reason: str, market_time: datetime
+) -> None:
+    """End an order that must not leave any more.
+
+    One that was never attempted was not sent. Of one that was, the broker may know
+    more than we do: it is looked up until that is certain.
+    """
+    unsent = order.attempts == 0
+    status = OrderStatus.NOT_SENT if unsent else OrderStatus.UNKNOWN
+    become(tx, order, status, reason, market_time)
+
+
+def _want_canceled(
+    tx: ExecutionTransaction, order: Order, reason: str, market_time: datetime
+) -> None:
+    order.cancel_requested_at, order.cancel_reason = utc_now(), reason
+    if order.status == OrderStatus.READY:
+        give_up(tx, order, reason, market_time)
+
+
+def _say_accepted(
+    tx: ExecutionTransaction, order: Order, market_time: datetime
+) -> None:
+    if order.status == OrderStatus.REJECTED:
+        return
+    order.accepted_at = order.accepted_at or utc_now()
+    tx.publish(
+        OrderAccepted(
+            **facts(order, market_time), broker_order_id=str(order.broker_order_id)
+        )
+    )
+
+
+def _say_closed(tx: ExecutionTransaction, order: Order, market_time: datetime) -> None:
+    tx.publish(
+        OrderClosed(
+            **facts(order, market_time),
+            status=order.status.lower(),
+            reason=order.reason,
+            filled_quantity=order.filled_quantity,
+        )
+    )
+
+
+class Facts(TypedDict):
+    """What every event about an order says."""
+
+    correlation_id: UUID | None
+    order_id: UUID
+    signal_id: UUID
+    client_order_id: str
+    strategy: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    market_time: datetime
+
+
+def facts(order: Order, market_time: datetime) -> Facts:
+    """Return what every event about an order says."""
+    return {
+        "correlation_id": order.correlation_id,
+        "order_id": order.order_id,
+        "signal_id": order.signal_id,
+        "client_order_id": order.client_order_id,
+        "strategy": order.strategy,
+        "symbol": order.symbol,
+        "side": Side(order.side),
+        "quantity": order.quantity,
+        "market_time": market_time,
+    }

@@ -1,0 +1,211 @@
+"""Handing orders to the broker: claim, call, classify.
+
+The claim is committed before the call, the call is made once, and the answer decides
+between accepted, refused and unclear. What is unclear is looked up, never repeated
+blindly.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from loguru import logger
+
+from trading_execution.domain.leaving import FLATTEN, may_leave, state_in_force
+from trading_execution.domain.order_status import OrderStatus
+from trading_execution.models import Order, SubmitAttempt
+from trading_execution.operations.desk import Desk
+from trading_execution.operations.evidence import adopt, one_by_one
+from trading_execution.operations.orders import become, facts, give_up
+from trading_execution.ports import Acknowledged, Answer, OrderTicket, Refused, Unclear
+from trading_execution.repository import ExecutionTransaction
+from trading_system.clock import monotonic, utc_now
+from trading_system.contracts.execution import OrderSubmitted, OrderUnresolved
+from trading_system.crash import crash_point
+
+BATCH = 8
+"""Orders claimed in one transaction; each is still called, and answered for, alone."""
+
+DEADLINE = 5.0
+"""Seconds after its claim in which an order may leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An order that this process has committed to send once."""
+
+    ticket: OrderTicket
+    attempt: int
+    at: float
+    reduces: bool
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a claimed order was answered; `sent_at` is None when it was withheld."""
+
+    claim: Claim
+    sent_at: datetime | None
+    answer: Answer
+
+
+def submit_ready(desk: Desk) -> int:
+    """Send every order that may leave, oldest first; return how many were sent."""
+    sent = 0
+    with desk.submitting:
+        while claims := claim(desk):
+            answers = []
+            for claimed in claims:
+                crash_point("before_call")
+                answers.append(_send(desk, claimed))
+                crash_point("after_call")
+            record(desk, answers)
+            crash_point("after_record")
+            sent += len(claims)
+    return sent
+
+
+def claim(desk: Desk) -> list[Claim]:
+    """Commit to sending the oldest orders that may leave now."""
+    if desk.trust.doubted:
+        return []
+    now = desk.clock.now()
+    room = min(BATCH, desk.broker.capacity())
+    with desk.database.transaction() as tx:
+        tx.fence(desk.epoch)
+        for order in tx.orders.overdue(desk.account_id, now):
+            _give_up_late(tx, order, now)
+        state = state_in_force(tx.trading_state(desk.account_id), desk.killed)
+        orders = tx.orders.claimable(
+            desk.account_id,
+            state,
+            entries=desk.trust.covers_entries,
+            tag=FLATTEN,
+            limit=room,
+            lock=True,
+        )
+        claims = [_claim(tx, order, desk.epoch, now) for order in orders]
+    if claims:
+        crash_point("after_claim")
+    return claims
+
+
+def has_claimable(desk: Desk) -> bool:
+    """Say whether an order should leave, or be given up, now."""
+    now = desk.clock.now()
+    with desk.database.transaction() as tx:
+        if tx.orders.overdue(desk.account_id, now):
+            return True
+        state = state_in_force(tx.trading_state(desk.account_id), desk.killed)
+        entries = desk.trust.covers_entries or desk.trust.doubted
+        return bool(
+            tx.orders.claimable(
+                desk.account_id, state, entries=entries, tag=FLATTEN, limit=1
+            )
+        )
+
+
+def record(desk: Desk, answers: Sequence[Answered]) -> None:
+    """Write down what the broker answered, each order in a savepoint of its own."""
+    now = desk.clock.now()
+    with desk.booking, desk.database.transaction() as tx:
+        tx.fence(desk.epoch)
+        steps: list[tuple[Order, Callable[[Order], None]]] = [
+            (
+                tx.orders.get(answered.claim.ticket.order_id),
+                _classified(tx, desk, answered, now),
+            )
+            for answered in answers
+        ]
+        one_by_one(tx, desk.account_id, steps)
+    if any(isinstance(answered.answer, Acknowledged) for answered in answers):
+        # A market order may be executed by now; the record is asked, not the answer.
+        desk.fills_due.set()
+
+
+def _claim(tx: ExecutionTransaction, order: Order, epoch: int, now: datetime) -> Claim:
+    order.attempts += 1
+    order.misses, order.last_miss_at = 0, None
+    order.claimed_at, order.epoch = utc_now(), epoch
+    reason = f"attempt {order.attempts} to hand it to the broker"
+    become(tx, order, OrderStatus.SUBMITTING, reason, now)
+    tx.session.add(
+        SubmitAttempt(order_id=order.order_id, attempt=order.attempts, epoch=epoch)
+    )
+    tx.publish(OrderSubmitted(**facts(order, now), attempt=order.attempts))
+    ticket = OrderTicket(
+        order_id=order.order_id,
+        client_order_id=order.client_order_id,
+        symbol=order.symbol,
+        side=order.side,
+        quantity=order.quantity,
+        order_type=order.order_type,
+        time_in_force=order.time_in_force,
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+    )
+    return Claim(ticket, order.attempts, monotonic(), order.reduces, order.tag)
+
+
+def _give_up_late(tx: ExecutionTransaction, order: Order, now: datetime) -> None:
+    late = f"its reason had passed at {order.valid_until.isoformat()}"
+    give_up(tx, order, order.cancel_reason or late, now)
+
+
+def _send(desk: Desk, claimed: Claim) -> Answered:
+    """Call the broker once, unless something has happened since the claim."""
+    withheld = _withheld(desk, claimed)
+    if withheld is not None:
+        logger.warning("order {} withheld: {}", claimed.ticket.order_id, withheld)
+        return Answered(claimed, None, Unclear(f"withheld: {withheld}"))
+    return Answered(claimed, utc_now(), desk.broker.submit(claimed.ticket))
+
+
+def _withheld(desk: Desk, claimed: Claim) -> str | None:
+    """Return why a claimed order must not leave after all.
+
+    It is asked before every single call, so that after a halt has committed no more
+    than the one call under way can still land.
+    """
+    if monotonic() - claimed.at > DEADLINE:
+        return f"more than {DEADLINE:.0f} seconds passed since it was claimed"
+    if not desk.in_charge():
+        return "another executor took over"
+    with desk.database.transaction() as tx:
+        tx.fence(desk.epoch)
+        state = state_in_force(tx.trading_state(desk.account_id), desk.killed)
+    if not may_leave(state, reduces=claimed.reduces, tag=claimed.tag):
+        return f"trading is {state}"
+    return None
+
+
+def _classified(
+    tx: ExecutionTransaction, desk: Desk, answered: Answered, now: datetime
+) -> Callable[[Order], None]:
+    claimed, answer = answered.claim, answered.answer
+
+    def step(order: Order) -> None:
+        attempt = tx.session.get_one(SubmitAttempt, (order.order_id, claimed.attempt))
+        attempt.ended_at, attempt.http_status = utc_now(), answer.http_status
+        order.submitted_at = order.submitted_at or answered.sent_at
+        if isinstance(answer, Acknowledged):
+            attempt.outcome, attempt.detail = "accepted", answer.order.said
+            if not adopt(tx, order, answer.order, now):
+                desk.fills_due.set()
+            return
+        refused = isinstance(answer, Refused)
+        attempt.outcome = "refused" if refused else "unclear"
+        attempt.detail = answer.reason
+        if order.status != OrderStatus.SUBMITTING:
+            # The stream has proved meanwhile that the broker has it.
+            return
+        # Only a first attempt can be refused for good: after an unclear one, "no" may
+        # be said of the second order while the first one lives.
+        if refused and claimed.attempt == 1:
+            become(tx, order, OrderStatus.REJECTED, answer.reason, now)
+            return
+        become(tx, order, OrderStatus.UNKNOWN, answer.reason, now)
+        tx.publish(OrderUnresolved(**facts(order, now), reason=answer.reason))
+
+    return step

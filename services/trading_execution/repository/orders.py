@@ -1,0 +1,253 @@
+"""Queries of orders, their attempts and their history."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, or_, select, true, tuple_
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from trading_execution.domain.order_status import AT_BROKER, LIVE, OrderStatus
+from trading_execution.models import Hold, Order, OrderStep, SubmitAttempt
+from trading_system.errors import NotFound
+from trading_system.vocabulary import TradingState
+
+ACCOUNT = "*"
+"""The symbol of a hold on the whole account."""
+
+
+class Orders:
+    """Orders, their attempts and their history."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def get(self, order_id: UUID) -> Order:
+        """Return an order, as it is now."""
+        order = self._session.get(Order, order_id)
+        if order is None:
+            raise NotFound(f"There is no order {order_id}.")
+        return order
+
+    def lock(self, order_id: UUID) -> Order:
+        """Return an order, locked until the transaction ends."""
+        return self._session.scalars(
+            select(Order)
+            .where(Order.order_id == order_id)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        ).one()
+
+    def add(self, values: dict[str, object]) -> bool:
+        """Add an order unless it is there already; say whether it was new."""
+        added = self._session.execute(
+            insert(Order)
+            .values(**values)
+            .on_conflict_do_nothing()
+            .returning(Order.order_id)
+        )
+        return added.first() is not None
+
+    def claimable(
+        self,
+        account_id: str,
+        state: TradingState,
+        *,
+        entries: bool = True,
+        tag: str = "flatten",
+        limit: int = 8,
+        lock: bool = False,
+    ) -> list[Order]:
+        """Return READY orders that may leave, oldest first.
+
+        Without `entries`, and in REDUCING, only orders that reduce a position; in
+        HALTED only those of the tag. Symbols on hold are left out.
+        """
+        held = select(Hold.symbol).where(
+            Hold.account_id == account_id, Hold.released_at.is_(None)
+        )
+        allowed: list[ColumnElement[bool]] = [Order.tag == tag]
+        if state is TradingState.REDUCING or not entries:
+            allowed.append(Order.reduces.is_(True))
+        elif state is TradingState.ACTIVE:
+            allowed.append(true())
+        if state is TradingState.HALTED:
+            allowed = [Order.tag == tag]
+        on_account = select(true()).where(
+            Hold.account_id == account_id,
+            Hold.symbol == ACCOUNT,
+            Hold.released_at.is_(None),
+        )
+        query = (
+            select(Order)
+            .where(
+                Order.account_id == account_id,
+                Order.status == OrderStatus.READY,
+                Order.cancel_requested_at.is_(None),
+                or_(*allowed),
+                Order.symbol.not_in(held),
+                or_(Order.tag == tag, ~on_account.exists()),
+            )
+            .order_by(Order.timestamp, Order.order_id)
+            .limit(limit)
+        )
+        if lock:
+            query = query.with_for_update(skip_locked=True)
+        return list(self._session.scalars(query))
+
+    def overdue(self, account_id: str, market_time: datetime) -> list[Order]:
+        """Return READY orders whose reason has passed or that were canceled, locked."""
+        return list(
+            self._session.scalars(
+                select(Order)
+                .where(
+                    Order.account_id == account_id,
+                    Order.status == OrderStatus.READY,
+                    or_(
+                        Order.valid_until < market_time,
+                        Order.cancel_requested_at.is_not(None),
+                    ),
+                )
+                .order_by(Order.timestamp)
+                .with_for_update(skip_locked=True)
+            )
+        )
+
+    def unresolved(
+        self, account_id: str, epoch: int, claimed_before: datetime
+    ) -> list[Order]:
+        """Return orders to look up: UNKNOWN, or claimed by a call that is over."""
+        return list(
+            self._session.scalars(
+                select(Order)
+                .where(
+                    Order.account_id == account_id,
+                    or_(
+                        Order.status == OrderStatus.UNKNOWN,
+                        and_(
+                            Order.status == OrderStatus.SUBMITTING,
+                            or_(
+                                Order.epoch != epoch, Order.claimed_at < claimed_before
+                            ),
+                        ),
+                    ),
+                )
+                .order_by(Order.timestamp)
+            )
+        )
+
+    def with_status(
+        self, account_id: str, statuses: Iterable[OrderStatus]
+    ) -> list[Order]:
+        """Return the orders in any of the statuses, oldest first."""
+        return list(
+            self._session.scalars(
+                select(Order)
+                .where(Order.account_id == account_id, Order.status.in_(list(statuses)))
+                .order_by(Order.timestamp, Order.order_id)
+            )
+        )
+
+    def to_cancel(self, account_id: str) -> list[Order]:
+        """Return the orders at the broker whose cancellation is wanted."""
+        return list(
+            self._session.scalars(
+                select(Order)
+                .where(
+                    Order.account_id == account_id,
+                    Order.status.in_(list(AT_BROKER)),
+                    Order.cancel_requested_at.is_not(None),
+                )
+                .order_by(Order.timestamp)
+            )
+        )
+
+    def watched(self, account_id: str, closed_after: datetime) -> list[Order]:
+        """Return orders we gave up lately although an attempt was made."""
+        return list(
+            self._session.scalars(
+                select(Order).where(
+                    Order.account_id == account_id,
+                    Order.status.in_([OrderStatus.EXPIRED, OrderStatus.REJECTED]),
+                    Order.broker_order_id.is_(None),
+                    Order.attempts > 0,
+                    Order.closed_at > closed_after,
+                )
+            )
+        )
+
+    def id_by_broker(self, broker_order_id: str) -> UUID | None:
+        """Return our id of an order of the broker's."""
+        return self._session.scalar(
+            select(Order.order_id).where(Order.broker_order_id == broker_order_id)
+        )
+
+    def id_by_client(self, client_order_id: str) -> UUID | None:
+        """Return our id of an order by the name the broker knows it by."""
+        return self._session.scalar(
+            select(Order.order_id).where(Order.client_order_id == client_order_id)
+        )
+
+    def by_signal(self, signal_id: UUID) -> list[Order]:
+        """Return the orders of a signal."""
+        return list(
+            self._session.scalars(
+                select(Order)
+                .where(Order.signal_id == signal_id)
+                .order_by(Order.generation, Order.leg)
+            )
+        )
+
+    def page(
+        self,
+        *,
+        statuses: Iterable[OrderStatus] | None,
+        symbol: str | None,
+        before: tuple[datetime, UUID] | None,
+        limit: int,
+    ) -> list[Order]:
+        """Return orders, newest first, from a place in the list on."""
+        query: Select[tuple[Order]] = select(Order)
+        if statuses is not None:
+            query = query.where(Order.status.in_(list(statuses)))
+        if symbol is not None:
+            query = query.where(Order.symbol == symbol)
+        if before is not None:
+            query = query.where(tuple_(Order.timestamp, Order.order_id) < before)
+        query = query.order_by(Order.timestamp.desc(), Order.order_id.desc())
+        return list(self._session.scalars(query.limit(limit)))
+
+    def live_symbols(self, account_id: str) -> set[str]:
+        """Return the symbols with an order that may still trade."""
+        return set(
+            self._session.scalars(
+                select(Order.symbol)
+                .where(Order.account_id == account_id, Order.status.in_(list(LIVE)))
+                .distinct()
+            )
+        )
+
+    def attempts(self, order_id: UUID) -> list[SubmitAttempt]:
+        """Return the attempts to hand an order over, oldest first."""
+        return list(
+            self._session.scalars(
+                select(SubmitAttempt)
+                .where(SubmitAttempt.order_id == order_id)
+                .order_by(SubmitAttempt.attempt)
+            )
+        )
+
+    def attempt(self, order: Order) -> SubmitAttempt | None:
+        """Return the last attempt to hand an order over."""
+        return self._session.get(SubmitAttempt, (order.order_id, order.attempts))
+
+    def history(self, order_id: UUID) -> list[OrderStep]:
+        """Return the steps of an order's life, oldest first."""
+        return list(
+            self._session.scalars(
+                select(OrderStep)
+                .where(OrderStep.order_id == order_id)
+                .order_by(OrderStep.step_id)
+            )
+        )

@@ -1,0 +1,199 @@
+"""The loops that act on the broker, between two transactions."""
+
+import queue
+from collections.abc import Sequence
+
+from loguru import logger
+
+from trading_execution.operations import (
+    fills,
+    flatten,
+    marks,
+    opening,
+    reconcile,
+    resolve,
+    submit,
+)
+from trading_execution.operations.desk import Desk
+from trading_execution.ports import StreamUpdate, TradeStream
+from trading_system.contracts.execution import OrderFilled
+from trading_system.contracts.ingestion import BarsIngested
+from trading_system.contracts.risk import OrderApproved, TradingStateChanged
+from trading_system.worker import Worker
+
+IN_SESSION, AFTER_HOURS = 60.0, 600.0
+"""Seconds between two reconciliations."""
+
+MOST_AT_ONCE = 100
+
+
+class Submitting:
+    """Hands ready orders over, as soon as they are written."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def run(self) -> None:
+        """Write what a flatten needs, and send everything that may leave."""
+        desk = self._desk
+        if not desk.in_charge() or desk.trust.doubted:
+            return
+        flatten.advance(desk)
+        submit.submit_ready(desk)
+
+    def pending(self) -> bool:
+        """Say whether an order should leave now."""
+        desk = self._desk
+        return desk.in_charge() and (flatten.is_due(desk) or submit.has_claimable(desk))
+
+
+class Resolving:
+    """Looks up orders whose fate is unclear, and sees cancellations through."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def run(self) -> None:
+        """Ask the broker about each of them."""
+        if self._desk.in_charge():
+            resolve.resolve_unknown(self._desk)
+            resolve.cancel_wanted(self._desk)
+
+    def pending(self) -> bool:
+        """Say whether an order is unclear, or is to be canceled."""
+        return self._desk.in_charge() and resolve.has_unresolved(self._desk)
+
+
+class Booking:
+    """Books executions: from the stream as they come, from REST for the record."""
+
+    def __init__(self, desk: Desk, stream: TradeStream) -> None:
+        self._desk = desk
+        self._stream = stream
+        self._updates: queue.SimpleQueue[StreamUpdate] = queue.SimpleQueue()
+
+    def listen(self, worker: Worker) -> None:
+        """Begin to hear the stream; each message wakes the worker."""
+
+        def heard(update: StreamUpdate) -> None:
+            self._updates.put(update)
+            worker.wake()
+
+        def connected() -> None:
+            # What happened while it was away is not told again.
+            self._desk.trust.doubt("the stream has just connected")
+            self._desk.fills_due.set()
+            worker.wake()
+
+        self._stream.start(heard, connected)
+
+    def run(self) -> None:
+        """Book what was told, then what the record has beyond it."""
+        desk = self._desk
+        updates = self._drained()
+        if not desk.in_charge():
+            return
+        if updates:
+            fills.take_updates(desk, updates)
+        blind = not self._stream.connected
+        if desk.fills_due.is_set() or blind or self._has_moved():
+            fills.catch_up(desk)
+            if blind or desk.lockstep:
+                resolve.follow(desk)
+            if desk.lockstep:
+                fills.catch_up_activities(desk)
+
+    def pending(self) -> bool:
+        """Say whether the broker may have told, or know, what is not booked."""
+        desk = self._desk
+        if not desk.in_charge():
+            return False
+        waiting = not self._updates.empty() or desk.fills_due.is_set()
+        return waiting or self._has_moved()
+
+    def _has_moved(self) -> bool:
+        """In lockstep: say whether market time has moved since the last look."""
+        desk = self._desk
+        if not desk.lockstep:
+            return False
+        return desk.booked_until is None or desk.clock.now() > desk.booked_until
+
+    def _drained(self) -> list[StreamUpdate]:
+        updates: list[StreamUpdate] = []
+        while not self._updates.empty() and len(updates) < MOST_AT_ONCE:
+            updates.append(self._updates.get())
+        return updates
+
+
+class Reconciling:
+    """Opens the books, and compares them with the broker's."""
+
+    def __init__(self, desk: Desk, stream: TradeStream) -> None:
+        self._desk = desk
+        self._stream = stream
+
+    def run(self) -> None:
+        """Compare when it is time, or when our books are in doubt."""
+        desk = self._desk
+        if not desk.in_charge():
+            return
+        opening.open_books(desk)
+        if desk.trust.doubted:
+            self._compare(desk.trust.why)
+        elif desk.trust.age >= self._interval():
+            self._compare("timetable")
+
+    def pending(self) -> bool:
+        """Say whether nothing can be claimed before the books are compared."""
+        return self._desk.in_charge() and self._desk.trust.doubted
+
+    def _interval(self) -> float:
+        return IN_SESSION if self._desk.clock.is_open() else AFTER_HOURS
+
+    def _compare(self, why: str) -> None:
+        result = reconcile.reconcile(self._desk, why)
+        if result.complete and reconcile.shows_deaf_stream(result):
+            logger.warning("the trade stream missed something: connecting again")
+            self._stream.suspect()
+
+
+class Marking:
+    """Marks the positions and records what the account is worth."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def run(self) -> None:
+        """Mark when that is due."""
+        if self._desk.in_charge() and not self._desk.trust.doubted:
+            marks.mark(self._desk)
+
+    def pending(self) -> bool:
+        """In lockstep: say whether the account has not been marked at this instant."""
+        desk = self._desk
+        return desk.lockstep and desk.in_charge() and marks.is_due(desk)
+
+
+def workers(desk: Desk, stream: TradeStream) -> Sequence[Worker]:
+    """Return the loops of execution, listening to the stream."""
+    submitting, resolving = Submitting(desk), Resolving(desk)
+    booking, marking = Booking(desk, stream), Marking(desk)
+    reconciling = Reconciling(desk, stream)
+    book = Worker("book", booking.run, 2.0, (), booking.pending)
+    made = (
+        Worker("reconcile", reconciling.run, 1.0, (), reconciling.pending),
+        Worker(
+            "submit",
+            submitting.run,
+            1.0,
+            (OrderApproved, TradingStateChanged),
+            submitting.pending,
+        ),
+        Worker(
+            "resolve", resolving.run, 2.0, (TradingStateChanged,), resolving.pending
+        ),
+        book,
+        Worker("mark", marking.run, 1.0, (BarsIngested, OrderFilled), marking.pending),
+    )
+    booking.listen(book)
+    return made

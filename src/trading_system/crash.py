@@ -1,0 +1,27 @@
+"""Points at which a test can kill a process, to see what recovery makes of it."""
+
+import os
+import signal
+from collections import Counter
+
+VARIABLE = "CRASH_AT"
+
+_hits: Counter[str] = Counter()
+
+
+def crash_point(name: str) -> None:
+    """Kill this process at once when `CRASH_AT=name:n` asks for this n-th passing.
+
+    Without the variable this does nothing: only tests set it.
+    """
+    wanted = os.environ.get(VARIABLE)
+    if not wanted:
+        return
+    point, _, count = wanted.partition(":")
+    if point != name:
+        return
+    _hits[name] += 1
+    if _hits[name] == int(count or 1):
+        # SIGKILL, as a power cut: no handler runs, nothing is flushed. Windows has
+        # only terminate, which is as abrupt.
+        os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
