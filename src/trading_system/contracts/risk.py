@@ -1,11 +1,15 @@
 """What risk says: approved, denied, halted, breached."""
 
-from typing import Any
+from datetime import date
+from typing import Annotated, Any, Literal
 from uuid import UUID
+
+from pydantic import StringConstraints
 
 from trading_system.event import Event
 from trading_system.vocabulary import (
     Instant,
+    Model,
     Money,
     Number,
     OrderType,
@@ -18,6 +22,10 @@ from trading_system.vocabulary import (
     TradingState,
     View,
 )
+
+Words = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)
+]
 
 
 class OrderApproved(Event, topic="risk.order_approved"):
@@ -233,3 +241,71 @@ class RiskRunResult(View):
     denied: int = 0
     alerts: list[str] = []
     market_time: Instant | None = None
+
+
+class HaltRequest(Model):
+    """A demand to halt: 1 stops entries, 2 also cancels, 3 also flattens."""
+
+    level: Literal[1, 2, 3]
+    reason: Words
+    by: Words
+
+
+class ResumeRequest(Model):
+    """A wish to trade again. With money at stake `confirm` must read RESUME."""
+
+    reason: Words
+    by: Words
+    confirm: str = ""
+
+
+class LimitChange(Model):
+    """A limit's new value. `version` is the one in force that the asker has seen."""
+
+    limit_type: str
+    limit_value: Number
+    scope: Literal["account", "strategy", "symbol"] = "account"
+    scope_id: str = ""
+    reason: Words
+    by: Words
+    version: int | None = None
+
+
+class LimitVersionView(View):
+    """A version that a limit had, and who put it in force."""
+
+    operation: str
+    limit_type: str
+    scope: str
+    scope_id: str
+    limit_value: Number
+    version: int
+    source: str
+    reason: str
+    updated_by: str
+    recorded_at: Instant
+
+
+class BreakerView(View):
+    """A breaker that tripped, and how it was taken back."""
+
+    breaker_id: UUID
+    scope: str
+    scope_id: str
+    type: str
+    session_day: date
+    automatic_reset: bool
+    value: Number
+    limit_value: Number
+    evidence: dict[str, Any]
+    tripped_at: Instant
+    reset_at: Instant | None
+    reset_by: str | None
+    reset_reason: str | None
+
+
+class BreakerReset(Model):
+    """Why a strategy may enter again."""
+
+    reason: Words
+    by: Words

@@ -1,0 +1,1 @@
+"""Risk's connections to the outside."""

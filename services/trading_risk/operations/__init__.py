@@ -1,0 +1,50 @@
+"""What risk can do. Whoever commits is the caller; nothing here reaches the network."""
+
+from trading_risk.operations.alerts import announce
+from trading_risk.operations.decisions import (
+    TradeRequest,
+    decide,
+    decide_outstanding,
+    evaluation_of,
+    request_of,
+)
+from trading_risk.operations.limits import adopt_strategy_limits, set_limit
+from trading_risk.operations.losses import (
+    mark_account,
+    mark_books,
+    reset_breaker,
+)
+from trading_risk.operations.manual import ManualRequest, order_by_hand, what_if
+from trading_risk.operations.monitoring import exposure, limits_in_use, monitor
+from trading_risk.operations.start import prepare
+from trading_risk.operations.trading_state import (
+    halt,
+    obey_kill_switch,
+    resume,
+    trading_state,
+)
+
+__all__ = [
+    "ManualRequest",
+    "TradeRequest",
+    "adopt_strategy_limits",
+    "announce",
+    "decide",
+    "decide_outstanding",
+    "evaluation_of",
+    "exposure",
+    "halt",
+    "limits_in_use",
+    "mark_account",
+    "mark_books",
+    "monitor",
+    "obey_kill_switch",
+    "order_by_hand",
+    "prepare",
+    "request_of",
+    "reset_breaker",
+    "resume",
+    "set_limit",
+    "trading_state",
+    "what_if",
+]

@@ -1,0 +1,206 @@
+"""Queries of outcomes, their checks, reservations and manual orders."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, func, literal_column, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from trading_risk.models import ManualOrder, Reservation, RiskCheck, RiskOutcome
+from trading_system.contracts.strategy import SignalGenerated
+from trading_system.errors import NotFound
+from trading_system.models import LoggedEvent
+
+
+class Outcomes:
+    """One answer to each signal, with the checks behind it."""
+
+    def __init__(self, session: Session, account_id: str) -> None:
+        self._session = session
+        self._account_id = account_id
+
+    def find(self, signal_id: UUID) -> RiskOutcome | None:
+        """Return the answer to a signal, if there is one."""
+        return self._session.get(RiskOutcome, signal_id)
+
+    def get(self, signal_id: UUID) -> RiskOutcome:
+        """Return the answer to a signal."""
+        outcome = self.find(signal_id)
+        if outcome is None:
+            raise NotFound(f"Risk has not answered to signal {signal_id}.")
+        return outcome
+
+    def add(self, outcome: dict[str, Any], checks: Iterable[dict[str, Any]]) -> None:
+        """Store an answer and its checks."""
+        values = {"account_id": self._account_id, **outcome}
+        self._session.execute(insert(RiskOutcome).values(**values))
+        rows = [{"outcome_id": outcome["outcome_id"], **check} for check in checks]
+        if rows:
+            self._session.execute(insert(RiskCheck), rows)
+
+    def recent(
+        self,
+        *,
+        strategy: str | None = None,
+        symbol: str | None = None,
+        outcome: str | None = None,
+        correlation_id: UUID | None = None,
+        limit: int = 100,
+    ) -> list[RiskOutcome]:
+        """Return the latest answers, newest first."""
+        query = select(RiskOutcome).where(RiskOutcome.account_id == self._account_id)
+        if strategy:
+            query = query.where(RiskOutcome.strategy == strategy)
+        if symbol:
+            query = query.where(RiskOutcome.symbol == symbol)
+        if outcome:
+            query = query.where(RiskOutcome.outcome == outcome)
+        if correlation_id:
+            query = query.where(RiskOutcome.correlation_id == correlation_id)
+        query = query.order_by(RiskOutcome.created_at.desc()).limit(limit)
+        return list(self._session.scalars(query))
+
+    def checks(self, outcome_ids: Sequence[UUID]) -> dict[UUID, list[RiskCheck]]:
+        """Return the checks of several outcomes, each in their order."""
+        found: dict[UUID, list[RiskCheck]] = {each: [] for each in outcome_ids}
+        rows = self._session.scalars(
+            select(RiskCheck)
+            .where(RiskCheck.outcome_id.in_(outcome_ids))
+            .order_by(RiskCheck.outcome_id, RiskCheck.position)
+        )
+        for check in rows:
+            found[check.outcome_id].append(check)
+        return found
+
+    def approved_on(self, day: date) -> int:
+        """Count the orders approved in a session."""
+        return self._count(RiskOutcome.session_day == day)
+
+    def approved_at(self, day: date, bar_end: datetime) -> int:
+        """Count the orders approved on a bar."""
+        return self._count(
+            and_(RiskOutcome.session_day == day, RiskOutcome.bar_end == bar_end)
+        )
+
+    def is_repeated(
+        self, strategy: str, symbol: str, side: str, bar_end: datetime, day: date
+    ) -> bool:
+        """Say whether a strategy has ordered this symbol and side on this bar."""
+        return bool(
+            self._count(
+                and_(
+                    RiskOutcome.session_day == day,
+                    RiskOutcome.strategy == strategy,
+                    RiskOutcome.symbol == symbol,
+                    RiskOutcome.side == side,
+                    RiskOutcome.bar_end == bar_end,
+                )
+            )
+        )
+
+    def _count(self, condition: Any) -> int:
+        return (
+            self._session.scalar(
+                select(func.count())
+                .select_from(RiskOutcome)
+                .where(
+                    RiskOutcome.account_id == self._account_id,
+                    RiskOutcome.outcome == "approved",
+                    condition,
+                )
+            )
+            or 0
+        )
+
+    def unanswered(self, limit: int = 500) -> list[SignalGenerated]:
+        """Return the signals of the event log that have no answer, oldest first."""
+        signal: ColumnElement[UUID] = literal_column(
+            "(events.payload->>'signal_id')::uuid"
+        )
+        answered = (
+            select(RiskOutcome.signal_id)
+            .where(RiskOutcome.signal_id == signal)
+            .correlate(LoggedEvent)
+            .exists()
+        )
+        rows = self._session.scalars(
+            select(LoggedEvent)
+            .where(LoggedEvent.topic == SignalGenerated.topic, ~answered)
+            .order_by(LoggedEvent.seq)
+            .limit(limit)
+        )
+        return [SignalGenerated.loaded(row) for row in rows]
+
+
+class Reservations:
+    """Approvals that count in exposure until execution has written its order."""
+
+    def __init__(self, session: Session, account_id: str) -> None:
+        self._session = session
+        self._account_id = account_id
+
+    def add(self, **values: Any) -> None:
+        """Reserve what an approval may use."""
+        self._session.execute(
+            insert(Reservation).values(account_id=self._account_id, **values)
+        )
+
+    def release(self, order_id: UUID) -> bool:
+        """Drop the reservation of an order that execution has; say if there was one."""
+        return bool(self._drop("and r.order_id = :order", {"order": order_id}))
+
+    def release_written(self) -> int:
+        """Drop every reservation whose order execution has, and return how many."""
+        return self._drop("", {})
+
+    def _drop(self, condition: str, values: dict[str, Any]) -> int:
+        # Only what execution has on its books is dropped: anything else would free
+        # exposure that an order on its way still uses.
+        dropped = self._session.execute(
+            text(
+                "delete from risk_management.reservations r"
+                " where r.account_id = :account and exists (select 1"
+                "   from execution.orders o where o.order_id = r.order_id)"
+                f" {condition} returning r.order_id"
+            ),
+            {"account": self._account_id, **values},
+        )
+        return len(dropped.all())
+
+    def all(self) -> list[Reservation]:
+        """Return every reservation."""
+        return list(
+            self._session.scalars(
+                select(Reservation).where(Reservation.account_id == self._account_id)
+            )
+        )
+
+
+class ManualOrders:
+    """What people asked for, once for each idempotency key."""
+
+    def __init__(self, session: Session, account_id: str) -> None:
+        self._session = session
+        self._account_id = account_id
+
+    def claim(self, key: str, values: dict[str, Any]) -> tuple[ManualOrder, bool]:
+        """Return the order of a key, and whether it was asked for just now.
+
+        A second request with the same key waits here until the first has committed.
+        """
+        inserted = self._session.execute(
+            insert(ManualOrder)
+            .values(account_id=self._account_id, idempotency_key=key, **values)
+            .on_conflict_do_nothing(index_elements=["account_id", "idempotency_key"])
+            .returning(ManualOrder.signal_id)
+        ).first()
+        order = self._session.scalars(
+            select(ManualOrder).where(
+                ManualOrder.account_id == self._account_id,
+                ManualOrder.idempotency_key == key,
+            )
+        ).one()
+        return order, inserted is not None
