@@ -62,7 +62,7 @@ def _complaint(path: Path, frame: pl.DataFrame, problems: list[bars.BarProblem])
         .to_list()
     )
     row = rows[-1] if first.rule == "duplicate" else rows[0]
-    more = f" {len(problems) - 1} more rows are bad." if len(problems) > 1 else ""
+    more = f" {len(problems) - 1} more problems follow." if len(problems) > 1 else ""
     return (
         f"{path}, row {row}, column {first.column}: {first.message}{more} "
         "Remove or repair these rows and start again."

@@ -81,6 +81,20 @@ def known_sessions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def start(tmp_path: Path, known_sessions: Path) -> Iterator[Start]:
     """Start an exchange; the same directory name again continues it."""
+    yield from _starter(tmp_path, known_sessions)
+
+
+@pytest.fixture(scope="module")
+def lasting_exchange(
+    tmp_path_factory: pytest.TempPathFactory, known_sessions: Path
+) -> Iterator[RunningExchange]:
+    """An exchange for all tests of a module that change nothing on it."""
+    starter = _starter(tmp_path_factory.mktemp("lasting"), known_sessions)
+    yield next(starter)()
+    next(starter, None)
+
+
+def _starter(tmp_path: Path, known_sessions: Path) -> Iterator[Start]:
     running: list[RunningExchange] = []
 
     def start_one(*options: str, directory: str = "exchange") -> RunningExchange:

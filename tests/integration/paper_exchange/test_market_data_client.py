@@ -39,10 +39,10 @@ def test_a_bar_is_answered_once_it_has_ended_and_not_before(exchange: Any) -> No
     assert [bar.timestamp.minute for bar in found["KO"]] == [30, 0, 30]
 
 
-def test_longer_bars_are_made_of_shorter_ones(exchange: Any) -> None:
+def test_longer_bars_are_made_of_shorter_ones(lasting_exchange: Any) -> None:
     span = {"start": at(10, 12), "end": at(10, 19, 59)}
-    minutes = bars(exchange, ["AMD"], TimeFrame.Minute, **span)["AMD"]
-    hours = bars(exchange, ["AMD"], TimeFrame.Hour, **span)["AMD"]
+    minutes = bars(lasting_exchange, ["AMD"], TimeFrame.Minute, **span)["AMD"]
+    hours = bars(lasting_exchange, ["AMD"], TimeFrame.Hour, **span)["AMD"]
     assert hours[0].timestamp == at(10, 12)
     assert sum(bar.volume for bar in minutes) == sum(bar.volume for bar in hours)
     for hour in hours:
@@ -53,43 +53,43 @@ def test_longer_bars_are_made_of_shorter_ones(exchange: Any) -> None:
 
 
 def test_the_nine_o_clock_hour_mixes_the_pre_market_with_the_open(
-    exchange: Any,
+    lasting_exchange: Any,
 ) -> None:
     span = {"start": at(10, 13), "end": at(10, 13, 59)}
-    (hour,) = bars(exchange, ["AMD"], TimeFrame.Hour, **span)["AMD"]
-    early, opening = bars(exchange, ["AMD"], THIRTY, **span)["AMD"]
+    (hour,) = bars(lasting_exchange, ["AMD"], TimeFrame.Hour, **span)["AMD"]
+    early, opening = bars(lasting_exchange, ["AMD"], THIRTY, **span)["AMD"]
     assert early.timestamp == at(10, 13) and opening.timestamp == at(10, 13, 30)
     assert hour.open == early.open != opening.open
     assert hour.volume == early.volume + opening.volume
 
 
 def test_a_day_is_stamped_midnight_and_takes_its_prices_from_the_session(
-    exchange: Any,
+    lasting_exchange: Any,
 ) -> None:
     (day,) = bars(
-        exchange, ["SPY"], TimeFrame.Day, start=at(10, 0), end=at(10, 23)
+        lasting_exchange, ["SPY"], TimeFrame.Day, start=at(10, 0), end=at(10, 23)
     )["SPY"]
     assert day.timestamp == at(10, 4)
     session = bars(
-        exchange, ["SPY"], THIRTY, start=at(10, 13, 30), end=at(10, 19, 30)
+        lasting_exchange, ["SPY"], THIRTY, start=at(10, 13, 30), end=at(10, 19, 30)
     )["SPY"]
     assert (day.open, day.close) == (session[0].open, session[-1].close)
     assert day.high == max(bar.high for bar in session)
     assert day.volume > sum(bar.volume for bar in session)
 
 
-def test_two_years_of_history_are_there(exchange: Any) -> None:
+def test_two_years_of_history_are_there(lasting_exchange: Any) -> None:
     days = bars(
-        exchange,
+        lasting_exchange,
         ["AAPL", "INTC"],
         TimeFrame.Day,
         start=datetime(2024, 9, 14, tzinfo=UTC),
         end=at(14, 0),
     )
-    assert len(days["AAPL"]) == len(days["INTC"]) == 500
+    assert len(days["AAPL"]) == len(days["INTC"]) == 499
 
 
-def test_pages_add_up_to_the_whole_in_either_direction(exchange: Any) -> None:
+def test_pages_add_up_to_the_whole_in_either_direction(lasting_exchange: Any) -> None:
     params = {
         "symbols": "MSFT,AAPL,NOPE",
         "timeframe": "1Hour",
@@ -97,7 +97,7 @@ def test_pages_add_up_to_the_whole_in_either_direction(exchange: Any) -> None:
         "end": "2026-09-12T00:00:00Z",
     }
     for sort in ("asc", "desc"):
-        whole = exchange.raw(
+        whole = lasting_exchange.raw(
             "GET", "/v2/stocks/bars", params={**params, "sort": sort, "limit": 10_000}
         ).json()
         assert whole["next_page_token"] is None
@@ -106,7 +106,7 @@ def test_pages_add_up_to_the_whole_in_either_direction(exchange: Any) -> None:
             pages: dict[str, list[Any]] = {}
             token = None
             while True:
-                page = exchange.raw(
+                page = lasting_exchange.raw(
                     "GET",
                     "/v2/stocks/bars",
                     params={
@@ -125,10 +125,10 @@ def test_pages_add_up_to_the_whole_in_either_direction(exchange: Any) -> None:
             assert pages == whole["bars"]
 
 
-def test_the_client_pages_by_itself_and_sorts_as_asked(exchange: Any) -> None:
+def test_the_client_pages_by_itself_and_sorts_as_asked(lasting_exchange: Any) -> None:
     span = {"start": at(1, 0), "end": at(12, 0)}
-    up = bars(exchange, ["KO"], TimeFrame.Minute, feed=DataFeed.IEX, **span)["KO"]
-    down = bars(exchange, ["KO"], TimeFrame.Minute, sort=Sort.DESC, **span)["KO"]
+    up = bars(lasting_exchange, ["KO"], TimeFrame.Minute, feed=DataFeed.IEX, **span)["KO"]
+    down = bars(lasting_exchange, ["KO"], TimeFrame.Minute, sort=Sort.DESC, **span)["KO"]
     assert len(up) > 3000
     assert up == down[::-1]
     assert [bar.timestamp for bar in up] == sorted(bar.timestamp for bar in up)
@@ -166,18 +166,18 @@ def test_the_latest_values_are_those_of_now(exchange: Any) -> None:
         {"symbols": "KO", "timeframe": "1Min", "start": "9999-99-99"},
         {"symbols": "KO", "timeframe": "1Min", "page_token": "%%%"},
         {"symbols": "KO", "timeframe": "1Min", "feed": "mars"},
-        {"symbols": ",".join(f"A{n}" for n in range(10_000)), "timeframe": "1Min"},
+        {"symbols": ",".join(f"A{n}" for n in range(3_000)), "timeframe": "1Min"},
     ],
 )
 def test_what_cannot_be_read_is_a_bad_request(
-    exchange: Any, params: dict[str, str]
+    lasting_exchange: Any, params: dict[str, str]
 ) -> None:
-    answer = exchange.raw("GET", "/v2/stocks/bars", params=params)
+    answer = lasting_exchange.raw("GET", "/v2/stocks/bars", params=params)
     assert answer.status_code == 400
     assert set(answer.json()) == {"code", "message"}
 
 
-def test_the_client_reads_a_refusal(exchange: Any) -> None:
+def test_the_client_reads_a_refusal(lasting_exchange: Any) -> None:
     with pytest.raises(APIError) as refused:
-        bars(exchange, ["KO"], TimeFrame.Minute, start=at(14, 0), end=at(1, 0))
+        bars(lasting_exchange, ["KO"], TimeFrame.Minute, start=at(14, 0), end=at(1, 0))
     assert refused.value.status_code == 400

@@ -1,0 +1,251 @@
+"""Cash, positions, orders and activities agree whatever is done to them."""
+
+import shutil
+import tempfile
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from paper_exchange import positions
+from paper_exchange.api.account import account_body
+from paper_exchange.errors import ApiError
+from paper_exchange.exchange import Exchange
+from paper_exchange.instants import HOUR, MINUTE
+from paper_exchange.market.companies import COMPANIES
+from paper_exchange.market.generated import GeneratedMarket
+from paper_exchange.market.market import Market
+from paper_exchange.orders import LIFE
+from paper_exchange.replacement import replace_order
+from paper_exchange.sessions import Sessions
+from paper_exchange.store import OrderFilter, Store
+from paper_exchange.tape import Tape
+from paper_exchange.transaction import Update
+from trading_core.matching import ALPACA_PAPER, REALISTIC
+
+pytestmark = pytest.mark.unit
+
+SYMBOLS = ("KO", "AMD", "TSLA")
+PRICED = ("limit", "stop", "stop_limit")
+
+
+class OrderFlow(RuleBasedStateMachine):
+    """Random orders, changes, jumps in time and restarts on one account."""
+
+    sessions: Sessions
+    fill_model = ALPACA_PAPER
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.directory = Path(tempfile.mkdtemp())
+        self.steps: dict[str, list[str]] = {}
+        self.told: dict[str, dict[str, Any]] = {}
+        self.executed: dict[str, Decimal] = {}
+        self.open()
+
+    def open(self) -> None:
+        store = Store(self.directory / "exchange.sqlite")
+        tape = Tape(self.directory / "tape.jsonl", store.unflushed_tape())
+        start = self.sessions.days[2].open - 5 * MINUTE
+        source = GeneratedMarket(3, self.sessions, start, COMPANIES)
+        self.exchange = Exchange(Market(source, self.fill_model), store, tape, 3)
+        self.account = self.exchange.create_account("k", "s", Decimal(100_000))
+        self.exchange.listeners.append(self.hear)
+
+    def hear(self, update: Update) -> None:
+        order = update.data["order"]
+        self.told[order["id"]] = order
+        self.steps.setdefault(order["id"], []).append(order["status"])
+        if "qty" in update.data:
+            before = self.executed.get(order["id"], Decimal(0))
+            self.executed[order["id"]] = before + Decimal(update.data["qty"])
+
+    def teardown(self) -> None:
+        self.exchange.close()
+        shutil.rmtree(self.directory)
+
+    @rule(
+        symbol=st.sampled_from(SYMBOLS),
+        side=st.sampled_from(["buy", "sell"]),
+        kind=st.sampled_from(["market", "market", *PRICED, "trailing_stop"]),
+        quantity=st.sampled_from(["1", "7", "50", "0.5", "400"]),
+        distance=st.integers(-300, 300),
+        force=st.sampled_from(["day", "gtc", "ioc", "fok", "opg", "cls"]),
+        extended=st.booleans(),
+    )
+    def place(
+        self,
+        symbol: str,
+        side: str,
+        kind: str,
+        quantity: str,
+        distance: int,
+        force: str,
+        extended: bool,
+    ) -> None:
+        body: dict[str, Any] = {
+            "symbol": symbol,
+            "side": side,
+            "type": kind,
+            "qty": quantity,
+            "time_in_force": force,
+        }
+        price = self.exchange.market.mark(symbol, self.exchange.now)
+        assert price is not None
+        near = str((price * (1 + Decimal(distance) / 10_000)).quantize(Decimal("0.01")))
+        if kind in ("limit", "stop_limit"):
+            body["limit_price"] = near
+        if kind in ("stop", "stop_limit"):
+            body["stop_price"] = near
+        if kind == "trailing_stop":
+            body["trail_percent"] = "0.5"
+        if extended and kind == "limit":
+            body["extended_hours"] = True
+        self.attempt(body)
+
+    @rule(
+        symbol=st.sampled_from(SYMBOLS),
+        order_class=st.sampled_from(["bracket", "oto", "oco"]),
+        width=st.integers(20, 200),
+    )
+    def place_with_parts(self, symbol: str, order_class: str, width: int) -> None:
+        price = self.exchange.market.mark(symbol, self.exchange.now)
+        assert price is not None
+        share = Decimal(width) / 10_000
+        up, down = (
+            str((price * factor).quantize(Decimal("0.01")))
+            for factor in (1 + share, 1 - share)
+        )
+        body: dict[str, Any] = {
+            "symbol": symbol,
+            "qty": "5",
+            "side": "sell" if order_class == "oco" else "buy",
+            "type": "limit" if order_class == "oco" else "market",
+            "time_in_force": "gtc",
+            "order_class": order_class,
+            "stop_loss": {"stop_price": down},
+        }
+        if order_class != "oto":
+            body["take_profit"] = {"limit_price": up}
+        self.attempt(body)
+
+    def attempt(self, body: dict[str, Any]) -> None:
+        try:
+            self.exchange.submit(self.account, body)
+        except ApiError as refusal:
+            assert refusal.status in (403, 422)
+
+    @rule(place=st.integers(0, 20))
+    def cancel(self, place: int) -> None:
+        orders = self.exchange.orders_of(self.account)
+        if orders:
+            self.exchange.cancel(self.account, orders[place % len(orders)].id)
+
+    @rule(place=st.integers(0, 20), quantity=st.sampled_from(["2", "9"]))
+    def change(self, place: int, quantity: str) -> None:
+        orders = self.exchange.orders_of(self.account)
+        if orders:
+            order = orders[place % len(orders)]
+            try:
+                replace_order(
+                    self.exchange, self.account, order.id, {"qty": quantity}
+                )
+            except ApiError as refusal:
+                assert refusal.status in (403, 422)
+
+    @rule()
+    def close_everything(self) -> None:
+        positions.close_all(self.exchange, self.account, cancel_orders=True)
+
+    @rule(length=st.sampled_from([1, 30, 45, 390, 1500, 6000]))
+    def wait(self, length: int) -> None:
+        self.exchange.advance(self.exchange.now + length * MINUTE)
+        self.exchange.commit()
+
+    @rule()
+    def wait_for_the_close(self) -> None:
+        self.exchange.advance(self.sessions.next_close(self.exchange.now))
+        self.exchange.commit()
+
+    @precondition(lambda self: self.exchange.now % (3 * HOUR) == 0)
+    @rule()
+    def restart(self) -> None:
+        before = account_body(self.exchange, self.account)
+        self.exchange.close()
+        self.open()
+        assert account_body(self.exchange, self.account) == before
+
+    @invariant()
+    def equity_is_cash_and_what_is_held(self) -> None:
+        value = self.exchange.value(self.account)
+        held = sum(
+            (
+                Decimal(positions.body(self.exchange, self.account, name)["market_value"])
+                for name in self.account.holdings
+            ),
+            Decimal(0),
+        )
+        assert value.equity == self.account.cash + held
+        assert value.buying_power >= 0
+
+    @invariant()
+    def executions_explain_cash_and_positions(self) -> None:
+        cash, held = Decimal(100_000), dict.fromkeys(SYMBOLS, Decimal(0))
+        filled: dict[str, Decimal] = {}
+        for one in self.exchange.store.activities(
+            self.account.id, ["FILL"], None, None, False, 10_000, None
+        ):
+            quantity = Decimal(one["qty"])
+            sign = 1 if one["side"] == "buy" else -1
+            cash -= sign * quantity * Decimal(one["price"])
+            held[one["symbol"]] += sign * quantity
+            filled[one["order_id"]] = filled.get(one["order_id"], Decimal(0)) + quantity
+            assert Decimal(one["cum_qty"]) == filled[one["order_id"]]
+        assert cash == self.account.cash
+        for symbol in SYMBOLS:
+            assert held[symbol] == self.account.quantity(symbol)
+        for order_id, total in filled.items():
+            assert self.exchange.order(self.account, order_id).filled == total
+
+    @invariant()
+    def what_was_told_is_what_rest_answers(self) -> None:
+        for order_id, told in self.told.items():
+            order = self.exchange.order(self.account, order_id).body()
+            assert order["status"] == told["status"] or told["status"] == "pending_new"
+            assert order["filled_qty"] == told["filled_qty"]
+
+    @invariant()
+    def every_step_is_one_of_the_life_table(self) -> None:
+        for steps in self.steps.values():
+            for before, after in zip(steps, steps[1:], strict=False):
+                assert after in LIFE[before] or before == after
+
+    @invariant()
+    def the_store_holds_what_memory_holds(self) -> None:
+        stored = self.exchange.store.orders(OrderFilter(self.account.id, is_open=True))
+        assert {order.id for order in stored} == {
+            order.id for order in self.exchange.orders_of(self.account)
+        }
+        for order in stored:
+            assert order == self.exchange.open_orders[order.id]
+            assert order.quantity is None or order.filled < order.quantity
+
+
+@pytest.mark.parametrize("model", [ALPACA_PAPER, REALISTIC], ids=lambda one: one.name)
+def test_random_order_flow_keeps_the_books_true(
+    sessions: Sessions, model: Any
+) -> None:
+    machine = type(
+        "Flow", (OrderFlow,), {"sessions": sessions, "fill_model": model}
+    ).TestCase
+    machine.settings = settings(
+        max_examples=15,
+        stateful_step_count=25,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    machine("runTest").runTest()
