@@ -89,7 +89,7 @@ def require_free(ports: Mapping[str, int]) -> None:
     for name, port in ports.items():
         if not is_free(port):
             raise PortInUse(
-                f"Port {port} for the {name} is in use by another program.",
+                f"Port {port} ({name}) is in use by another program.",
                 remedy="Stop that program, or start with other ports: "
                 "trading up --port-base 9000.",
             )
