@@ -117,6 +117,11 @@ def test_a_stop_is_elected_at_its_price_in_a_move_and_at_the_quote_after_a_jump(
     assert only_price(sell, quote("100"), quote("90")) == D("89.99")
 
 
+def test_a_stop_that_the_price_had_passed_before_is_elected_at_the_quote() -> None:
+    waiting = replace(order("stop", "sell", stop_price=D(95)), resting=True)
+    assert only_price(waiting, quote("90", came_from="94")) == D("89.99")
+
+
 @pytest.mark.parametrize(
     ("stop", "jump", "price"),
     [
@@ -220,6 +225,14 @@ def test_slippage_never_passes_a_limit() -> None:
     limited = order("limit", limit_price=D("500.05"))
     result = match(limited, REALISTIC.quote(500.0, NOON, volume=1e6), REALISTIC)
     assert [fill.price for fill in result.fills] == [D("500.05")]
+
+
+def test_slippage_never_passes_the_collar_of_a_buy_stop() -> None:
+    stop = order("stop", stop_price=D(500))  # collared at 512.50
+    jump = REALISTIC.quote(512.4, NOON, volume=1e6)
+    assert jump.ask == D("512.46")  # with 2 bp of slippage it would be 512.57
+    result = match(stop, jump, REALISTIC)
+    assert [fill.price for fill in result.fills] == [D("512.50")]
 
 
 def test_prices_below_a_dollar_have_four_decimals() -> None:

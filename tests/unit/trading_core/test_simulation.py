@@ -187,6 +187,42 @@ def test_a_daily_loss_stops_entries_until_the_next_day() -> None:
     }
 
 
+def test_entries_of_one_bar_share_the_cash() -> None:
+    wide = Limits.of(
+        {
+            **ACCOUNT_SEED,
+            LimitType.MAX_POSITION_SIZE: D("0.4"),
+            LimitType.MAX_ORDER_NOTIONAL: D(1),
+            LimitType.MAX_GROSS_EXPOSURE: D(10),
+        }
+    )
+    strategy = Level.configured({"max_position_size": 0.4})
+    frame = pl.concat([hours(flat(101), flat(95), symbol=s) for s in "ABC"])
+    codes = [o.evaluation.code for o in run(frame, strategy, limits=wide).outcomes]
+    assert codes == ["", "", "BUYING_POWER"]
+
+
+def test_orders_of_a_day_are_limited_and_counted_anew_the_next_day() -> None:
+    one = Limits.of({**ACCOUNT_SEED, LimitType.MAX_ORDERS_PER_DAY: D(2)})
+    first_day = map(flat, (101, 85, 101, 85, 95, 95, 95))
+    result = run(hours(*first_day, flat(101), flat(95)), limits=one)
+    codes = [o.evaluation.code for o in result.outcomes]
+    assert codes == ["", "", "MAX_ORDERS_PER_DAY", "AT_TARGET", ""]
+
+
+def test_a_drawdown_is_measured_from_the_highest_equity() -> None:
+    tight = Limits.of({**ACCOUNT_SEED, LimitType.MAX_DRAWDOWN: D("0.005")})
+    # 99 shares rise from 101 to 120 and are sold at 112: 0.78 % below the highest,
+    # and above the start.
+    path_ = [(101, 101), (101, 101), (101, 120), (120, 120), (120, 85), (112, 112)]
+    rows = [(o, max(o, c), min(o, c), c) for o, c in path_]
+    result = run(hours(*rows, flat(112)), limits=tight)
+    codes = [(o.side, o.evaluation.code) for o in result.outcomes]
+    assert result.equity["equity"][-1] > 100_000
+    assert codes[-2:] == [("buy", "DRAWDOWN"), ("buy", "OVERNIGHT_ENTRY")]
+    assert codes[-3] == ("sell", "")
+
+
 def test_a_split_changes_shares_and_gives_no_signal() -> None:
     week = hours(flat(105), *[flat(105)] * 6, *[flat(15)] * 3)
     split = CorporateAction("SPY", date(2013, 10, 2), split=D(7))
