@@ -108,19 +108,21 @@ def _rules() -> list[Rule]:
     for name in PRICES:
         rules.append(Rule("not_positive", name, pl.col(name) <= 0, "is not above 0"))
     rules.append(Rule("negative", "volume", pl.col("volume") < 0, "is below 0"))
+    # What is no number is said once, by its own rule.
+    comparable = pl.all_horizontal(pl.col(name).is_finite() for name in PRICES)
     body_high = pl.max_horizontal("open", "close", "low")
     body_low = pl.min_horizontal("open", "close", "high")
     rules += [
         Rule(
             "inconsistent",
             "high",
-            pl.col("high") < body_high,
+            comparable & (pl.col("high") < body_high),
             "is below another price of its bar",
         ),
         Rule(
             "inconsistent",
             "low",
-            pl.col("low") > body_low,
+            comparable & (pl.col("low") > body_low),
             "is above another price of its bar",
         ),
         Rule(
@@ -264,16 +266,18 @@ def resample(
     """Return session bars built from shorter ones; what lies outside sessions is left.
 
     A source bar belongs to the session bar in which it starts. A session bar in which
-    nothing traded is absent, as it is at the broker.
+    nothing traded is absent, as it is at the broker. Bars of days that the calendar
+    does not cover are an error.
     """
     if frame.is_empty():
         return SCHEMA.to_frame()
     first = frame["timestamp"].min()
     last = frame["timestamp"].max()
     assert isinstance(first, datetime) and isinstance(last, datetime)
-    sessions = calendar.sessions_between(
-        first.astimezone(NEW_YORK).date(), last.astimezone(NEW_YORK).date()
-    )
+    days = [instant.astimezone(NEW_YORK).date() for instant in (first, last)]
+    for day in days:
+        calendar.session_on(day)
+    sessions = calendar.sessions_between(*days)
     intervals = _intervals(
         [bar for session in sessions for bar in calendar.bars(session, timeframe)]
     ).rename({"timestamp": "start"})

@@ -189,9 +189,12 @@ class Calendar:
     def bars_between(
         self, after: datetime, until: datetime, timeframe: Timeframe | str
     ) -> Iterator[Interval]:
-        """Yield the bars that end after one instant and not later than another."""
+        """Yield the bars that end after one instant and not later than another.
+
+        `until` must be covered; before the first session the calendar knows no bars.
+        """
         after, until = require_aware(after), require_aware(until)
-        # Nothing ends before the first session; a later hole would be a lie.
+        # A calendar that has run out must not look as if nothing were due.
         self._require(until.astimezone(NEW_YORK).date())
         for session in self.sessions[bisect_right(self._closes, after) :]:
             if session.open >= until:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trading_core import bars
-from trading_core.calendar import Calendar, xnys_sessions
+from trading_core.calendar import Calendar, OutsideCalendar, xnys_sessions
 
 pytestmark = pytest.mark.unit
 OCTOBER = Calendar(xnys_sessions(date(2013, 10, 1), date(2013, 10, 31)))
@@ -58,6 +58,14 @@ def test_a_bad_value_takes_its_row_out_and_is_named(
     assert named.timestamp == OPEN + timedelta(minutes=30)
     assert named.symbol == (None if column == "symbol" else "SPY")
     assert named.value == ("" if value is None else str(value))
+
+
+def test_a_value_that_is_no_number_is_said_once() -> None:
+    for value in (float("nan"), float("inf")):
+        for column in bars.PRICES:
+            wrong: dict[str, Any] = {column: value}
+            _, problems = bars.validate(frame(row(**wrong)))
+            assert len(problems) == 1, column
 
 
 def test_of_two_bars_at_one_time_the_first_is_kept() -> None:
@@ -141,6 +149,11 @@ def test_session_hours_are_built_from_half_hours_without_what_lies_outside() -> 
         ("SPY", OPEN, 10.0, 12.0, 9.0, 11.0, 1.0),
         ("SPY", OPEN + timedelta(minutes=30), 11.0, 13.0, 8.0, 9.0, 5.0),
     ]
+
+
+def test_bars_of_a_day_outside_the_calendar_are_not_dropped_in_silence() -> None:
+    with pytest.raises(OutsideCalendar):
+        bars.resample(frame(row(), row(60 * 24 * 40)), "1Hour", OCTOBER)
 
 
 def test_the_clock_hour_of_the_open_is_restamped() -> None:
