@@ -13,7 +13,6 @@ from sqlalchemy import (
     Integer,
     Numeric,
     UniqueConstraint,
-    false,
     func,
     text,
 )
@@ -107,7 +106,7 @@ class Order(Base):
     stop_price: Mapped[Decimal | None] = _price()
     decision_price: Mapped[Decimal | None] = _price()
     tag: Mapped[str] = mapped_column(server_default=text("''"))
-    reduces: Mapped[bool] = mapped_column(server_default=false())
+    reduces: Mapped[bool] = mapped_column(server_default=text("false"))
     valid_until: Mapped[datetime]
     status: Mapped[str]
     reason: Mapped[str] = mapped_column(server_default=text("''"))
@@ -289,7 +288,7 @@ class AccountSnapshot(Base):
     unrealized_pnl: Mapped[Decimal] = _money()
     realized_pnl: Mapped[Decimal] = _money()
     buying_power: Mapped[Decimal | None] = _money()
-    session_closed: Mapped[bool] = mapped_column(server_default=false())
+    session_closed: Mapped[bool] = mapped_column(server_default=text("false"))
     ledger_entry: Mapped[int]
     """The last ledger entry that is counted."""
     taken_at: Mapped[datetime] = _now()
@@ -307,8 +306,8 @@ class ReconciliationRun(Base):
     epoch: Mapped[int]
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
-    complete: Mapped[bool] = mapped_column(server_default=false())
-    clean: Mapped[bool] = mapped_column(server_default=false())
+    complete: Mapped[bool] = mapped_column(server_default=text("false"))
+    clean: Mapped[bool] = mapped_column(server_default=text("false"))
     summary: Mapped[str] = mapped_column(server_default=text("''"))
     market_time: Mapped[datetime | None]
 
