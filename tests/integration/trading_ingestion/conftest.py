@@ -1,0 +1,146 @@
+"""A database with a calendar, and a feed that does what a test says."""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+
+import polars as pl
+import pytest
+from sqlalchemy import text
+
+from trading_core.bars import SCHEMA
+from trading_core.calendar import NEW_YORK, Calendar, Session, Timeframe
+from trading_ingestion.domain.due import Pace
+from trading_ingestion.operations import Source
+from trading_ingestion.ports import Asset
+from trading_ingestion.repository import IngestionTransaction
+from trading_system.clock import ClockReading
+from trading_system.database import Database
+from trading_system.errors import Unavailable
+from trading_system.runtime import databases, urls
+
+HALF_DAY = date(2024, 7, 3)
+HOLIDAYS = {date(2024, 7, 4), date(2024, 9, 2)}
+FIRST_DAY, LAST_DAY = date(2022, 6, 1), date(2024, 12, 31)
+
+
+def new_york(day: date, hour: int, minute: int = 0) -> datetime:
+    return datetime.combine(day, time(hour, minute), NEW_YORK).astimezone(UTC)
+
+
+def sessions() -> list[Session]:
+    days = (
+        FIRST_DAY + timedelta(days=n) for n in range((LAST_DAY - FIRST_DAY).days + 1)
+    )
+    return [
+        Session(day, new_york(day, 9, 30), new_york(day, 13 if day == HALF_DAY else 16))
+        for day in days
+        if day.weekday() < 5 and day not in HOLIDAYS
+    ]
+
+
+CALENDAR = Calendar(sessions())
+
+
+class FakeMarketData:
+    """A feed of made-up half hours, whose clock and faults a test sets."""
+
+    def __init__(self, symbols: Sequence[str], now: datetime) -> None:
+        self.feed = "iex"
+        self.symbols = tuple(symbols)
+        self.now = now
+        self.asked: list[tuple[datetime, datetime]] = []
+        self.is_down = False
+        self.without: set[tuple[str, datetime]] = set()
+        self.changed: dict[tuple[str, datetime], dict[str, float | None]] = {}
+        self.history_begins = datetime(2022, 6, 1, tzinfo=UTC)
+
+    def clock(self) -> ClockReading:
+        return ClockReading(
+            self.now,
+            CALENDAR.is_open(self.now),
+            CALENDAR.next_open(self.now),
+            CALENDAR.next_close(self.now),
+        )
+
+    def assets(self) -> Sequence[Asset]:
+        return [Asset(symbol, f"{symbol} Inc.") for symbol in self.symbols]
+
+    def bars(
+        self,
+        symbols: Sequence[str],
+        timeframe: Timeframe,
+        start: datetime,
+        end: datetime,
+    ) -> pl.DataFrame:
+        self.asked.append((start, end))
+        if self.is_down:
+            raise Unavailable("The feed is down.")
+        begins = max(start, self.history_begins)
+        half_hours = [
+            opens
+            for opens, closes in CALENDAR.bars_between(
+                begins - timedelta(seconds=1), min(end, self.now), timeframe
+            )
+            if opens >= begins and closes <= self.now
+        ]
+        rows = [
+            self._row(symbol, opens)
+            for symbol in symbols
+            if symbol in self.symbols
+            for opens in half_hours
+            if (symbol, opens) not in self.without
+        ]
+        return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+    def _row(self, symbol: str, start: datetime) -> dict[str, object]:
+        price = 100.0 + len(symbol) + (start.timestamp() // 1800) % 48 / 10
+        row: dict[str, object] = {
+            "symbol": symbol,
+            "timestamp": start,
+            "open": price,
+            "high": price + 0.2,
+            "low": price - 0.2,
+            "close": price + 0.1,
+            "volume": 1000.0,
+        }
+        return row | self.changed.get((symbol, start), {})
+
+
+MONDAY = date(2024, 7, 1)
+
+
+@pytest.fixture
+def url(postgres_url: str, database_template: str) -> Iterator[str]:
+    """A migrated database of the test's own, with the exchange's sessions in it."""
+    name = f"ingestion_{secrets.token_hex(4)}"
+    with databases.connected(postgres_url) as connection, connection.cursor() as cursor:
+        cursor.execute(f'create database "{name}" template "{database_template}"')
+    yield urls.with_database(postgres_url, name)
+    with databases.connected(postgres_url) as connection, connection.cursor() as cursor:
+        cursor.execute(f'drop database "{name}" with (force)')
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database[IngestionTransaction]]:
+    """That database, as the service sees it."""
+    opened = Database.connect(url, IngestionTransaction)
+    with opened.transaction() as tx:
+        tx.session.execute(
+            text("insert into shared.sessions values (:day, :open, :close)"),
+            [{"day": s.day, "open": s.open, "close": s.close} for s in sessions()],
+        )
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def feed() -> FakeMarketData:
+    """Three symbols, on a Monday morning before the open."""
+    return FakeMarketData(("AAPL", "BAC", "SPY"), new_york(MONDAY, 9))
+
+
+@pytest.fixture
+def source(feed: FakeMarketData) -> Source:
+    """The feed at the pace of a paper account."""
+    return Source(feed, Pace(timedelta(seconds=60), lockstep=False))
