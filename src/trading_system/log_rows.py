@@ -71,10 +71,17 @@ class LogRows:
         self._thread.join(timeout)
 
     def _run(self) -> None:
-        wait, reported = 0.5, 0
+        wait, reported, away = 0.5, 0, False
         batch: list[tuple[str, Row]] = []
         while not (self._stopping.is_set() and self._queue.empty() and not batch):
             batch += self._take(_BATCH - len(batch))
+            # Here, just after some were taken, the queue has room for the message.
+            if self._dropped > reported and not away:
+                reported = self._dropped
+                logger.warning(
+                    "{} log rows were dropped so far: the database was away or busy",
+                    reported,
+                )
             if not batch:
                 continue
             try:
@@ -84,6 +91,7 @@ class LogRows:
                 if isinstance(error, psycopg2.DataError | psycopg2.IntegrityError):
                     batch = self._one_by_one(batch)
                     continue
+                away = True
                 logger.bind(of_log_rows=True).warning(
                     "log rows wait for the database: {}", error
                 )
@@ -91,13 +99,7 @@ class LogRows:
                     break
                 wait = min(wait * 2, _LONGEST_WAIT)
                 continue
-            batch, wait = [], 0.5
-            if self._dropped > reported:
-                logger.warning(
-                    "{} log rows were dropped while the database was away or busy",
-                    self._dropped - reported,
-                )
-                reported = self._dropped
+            batch, wait, away = [], 0.5, False
         self._disconnect()
 
     def _take(self, most: int) -> list[tuple[str, Row]]:
