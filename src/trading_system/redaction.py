@@ -14,21 +14,28 @@ _SECRET_NAMES = (
     r"apca-api-(?:key-id|secret-key)|(?:[a-z]+[_-])?token|authorization|cookie|"
     r"session[_-]?secret|nonce)"
 )
+# Each with words of which one must be in the text, in small letters: looking for those
+# costs a tenth of trying every pattern, and hardly any record has one.
 _PATTERNS = (
     # Header and token: "Authorization: Bearer abc", "bearer abc".
-    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), rf"\1 {HIDDEN}"),
-    # The user and password of an address: "redis://:abc@host".
-    (re.compile(r"(\w+://[^\s/:@]*):[^\s/@]+@"), rf"\1:{HIDDEN}@"),
+    (
+        ("bearer", "basic"),
+        re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"),
+        rf"\1 {HIDDEN}",
+    ),
+    # The password of an address: "redis://:abc@host".
+    (("://",), re.compile(r"(\w+://[^\s/:@]*):[^\s/@]+@"), rf"\1:{HIDDEN}@"),
     # name=value, "name": "value", name: value.
     (
+        ("pass", "pwd", "secret", "key", "token", "authoriz", "cookie", "nonce"),
         re.compile(
             rf"(?i)((?<![a-z]){_SECRET_NAMES}[\"']?\s*[:=]\s*[bu]?[\"']?)"
-            r"(?!\*\*\*|bearer\b|basic\b)[^\s\"',;&}}\])]+"
+            r"(?!\*\*\*|bearer\b|basic\b)[^\s\"',;&}\])]+"
         ),
         rf"\1{HIDDEN}",
     ),
     # Alpaca's key ids, which look like nothing else.
-    (re.compile(r"\b(?:PK|AK|CK)[A-Z0-9]{16,30}\b"), HIDDEN),
+    (("pk", "ak", "ck"), re.compile(r"\b(?:PK|AK|CK)[A-Z0-9]{16,30}\b"), HIDDEN),
 )
 _NAMED_LIKE_A_SECRET = re.compile(rf"(?i)^(?:.*[_-])?{_SECRET_NAMES}$")
 
@@ -53,13 +60,15 @@ def redactor(secrets: Iterable[str]) -> Redact:
     """Return a function that hides these secrets and whatever looks like one."""
     # Longest first: a secret may be the beginning of another.
     known = sorted({s for s in secrets if len(s) >= _SHORTEST_SECRET}, key=len)[::-1]
-    exact = re.compile("|".join(map(re.escape, known))) if known else None
 
     def redact(text: str) -> str:
-        if exact is not None:
-            text = exact.sub(HIDDEN, text)
-        for pattern, replacement in _PATTERNS:
-            text = pattern.sub(replacement, text)
+        for secret in known:
+            if secret in text:
+                text = text.replace(secret, HIDDEN)
+        small = text.lower()
+        for words, pattern, replacement in _PATTERNS:
+            if any(word in small for word in words):
+                text = pattern.sub(replacement, text)
         return text
 
     return redact

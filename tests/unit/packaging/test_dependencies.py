@@ -50,7 +50,9 @@ def imports(folder: str) -> Iterator[tuple[str, Path]]:
 
 
 def undeclared(folder: str, known: set[str]) -> set[str]:
-    ours = our_packages() | set(sys.stdlib_module_names)
+    # Tests may share a module of fakes beside them.
+    beside = {path.stem for path in (ROOT / "tests").rglob("*.py")}
+    ours = our_packages() | beside | set(sys.stdlib_module_names)
     return {
         f"{path.relative_to(ROOT)} imports {name}"
         for name, path in imports(folder)
