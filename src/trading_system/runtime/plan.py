@@ -14,6 +14,7 @@ from trading_system.runtime.data_directory import DataDirectory
 from trading_system.runtime.environment import Environments, local
 from trading_system.runtime.ports import Ports
 from trading_system.runtime.postgres import PostgresServer, server_environment
+from trading_system.runtime.prefect_server import PrefectServer
 from trading_system.runtime.preparation import run_preparation
 from trading_system.runtime.provision import Databases
 from trading_system.runtime.secrets import Secrets
@@ -172,11 +173,16 @@ class Plan:
         )
 
     def _flows(self, after: Sequence[str]) -> Component:
+        environments = self.environments
+        prefect = PrefectServer(environments.prefect_url, self.secrets.prefect_auth)
         return Component(
             "flows",
             (sys.executable, "-m", "trading_flows.serve"),
-            self.environments.flows(),
+            environments.flows(),
             after=after,
+            ready=prefect.polled_by,
+            # It imports every flow, and tells Prefect of each.
+            patience=120.0,
         )
 
     async def _make_databases(self) -> None:
