@@ -23,6 +23,9 @@ from trading_system.runtime.valkey import ValkeyServer
 
 ROLE_PASSWORD = "only-for-tests"
 
+# A settings file of the developer's own decides nothing here.
+os.environ["TRADING_ENV_FILE"] = ""
+
 # Tests lose their databases anyhow, so nothing waits for the disk.
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
