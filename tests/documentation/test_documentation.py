@@ -56,7 +56,9 @@ def test_every_page_is_in_the_navigation() -> None:
     text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     named = set(re.findall(r"([\w/.-]+\.md)", text))
 
-    assert named == {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
+    pages = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
+
+    assert named == pages, "name every page in the `nav` of mkdocs.yml"
 
 
 def test_every_relative_link_leads_somewhere() -> None:
