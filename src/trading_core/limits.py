@@ -115,6 +115,7 @@ class Proposal:
     """An order that a signal asks for, and everything the checks look at.
 
     `held` is the symbol's position with its open orders, negative for a short.
+    `opposite` is the shares of the symbol's open orders on the other side.
     `gross_exposure` is the value of all positions and open orders, both counted as
     positive. Losses and drawdowns are shares of equity, 0.02 for 2 %; below zero is a
     gain.
@@ -133,7 +134,7 @@ class Proposal:
     is_session_open: bool
     allow_short: bool = False
     is_repeated: bool = False
-    has_opposite_order: bool = False
+    opposite: Decimal = ZERO
     orders_this_bar: int = 0
     orders_today: int = 0
     account_daily_loss: Decimal = ZERO
@@ -209,7 +210,13 @@ def numbers_are_sound(
     wrong = [name for name, value in values.items() if not _is_sound(value)]
     positive = ("price", "equity", "max_position_size")
     wrong += [n for n in positive if n not in wrong and not values[n] > 0]
-    whole = ("quantity", "gross_exposure", "orders_this_bar", "orders_today")
+    whole = (
+        "quantity",
+        "gross_exposure",
+        "opposite",
+        "orders_this_bar",
+        "orders_today",
+    )
     wrong += [n for n in whole if n not in wrong and not values[n] >= 0]
     return result(
         numbers_are_sound,
@@ -281,14 +288,14 @@ def order_is_not_repeated(
 def no_opposite_order_is_open(
     proposal: Proposal, limits: Limits, quantity: Decimal
 ) -> CheckResult:
-    """No order of the other side is open: the account would trade with itself."""
+    """No own order stands on the other side, which the broker would refuse."""
     return result(
         no_opposite_order_is_open,
         quantity,
-        not proposal.has_opposite_order,
+        proposal.opposite == 0,
         "SELF_MATCH",
-        "an opposite order is open" if proposal.has_opposite_order else "none is open",
-        value=int(proposal.has_opposite_order),
+        f"{proposal.opposite} open on the other side",
+        value=proposal.opposite,
         limit=0,
     )
 

@@ -361,9 +361,7 @@ class _Run:
             max_position_size=self.share,
             is_session_open=self.today.session.contains(end),
             allow_short=parameters.allow_short,
-            has_opposite_order=any(
-                each.record.side != side for each in self.working.get(row.symbol, ())
-            ),
+            opposite=self._opposite(row.symbol, side),
             orders_this_bar=placed,
             orders_today=self.today.orders,
             account_daily_loss=day_loss,
@@ -382,6 +380,11 @@ class _Run:
             ),
             ZERO,
         )
+
+    def _opposite(self, symbol: str, side: Side) -> Decimal:
+        """Return the shares of a symbol's open orders on the other side."""
+        others = [o for o in self.working.get(symbol, ()) if o.record.side != side]
+        return sum((order.resting.quantity for order in others), ZERO)
 
     def _reserved(self) -> tuple[Decimal, Decimal]:
         """Return the notional of open entries, and what open purchases will cost."""

@@ -60,7 +60,7 @@ def test_the_first_trade_of_a_new_account_is_approved() -> None:
         ({"is_session_open": False}, "OVERNIGHT_ENTRY"),
         ({"quantity": D(0)}, "AT_TARGET"),
         ({"is_repeated": True}, "DUPLICATE_ORDER"),
-        ({"has_opposite_order": True}, "SELF_MATCH"),
+        ({"opposite": D(1)}, "SELF_MATCH"),
         ({"side": "sell"}, "SHORT_NOT_ALLOWED"),
         ({"side": "sell", "allow_short": True}, "SHORT_NOT_ALLOWED"),
         ({"held": D(100)}, "MAX_POSITION"),
