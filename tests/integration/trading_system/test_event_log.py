@@ -8,11 +8,12 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from importlib import import_module
 from pathlib import Path
 
+import events_about_nothing
 import pytest
 import redis
+from events_about_nothing import Ticked, effects, write_effect
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
@@ -26,11 +27,9 @@ from trading_system.runtime.ports import free_port
 from trading_system.runtime.valkey import ValkeyServer
 from trading_system.vocabulary import ServiceName
 
-sys.path.insert(0, str(Path(__file__).parent))
-support = import_module("event_support")
-Ticked, effects, write_effect = support.Ticked, support.effects, support.write_effect
-
 pytestmark = pytest.mark.integration
+
+SUPPORT = str(Path(events_about_nothing.__file__).parent)
 
 
 def handlers() -> EventHandlers[Transaction]:
@@ -119,8 +118,8 @@ def test_a_consumer_killed_in_mid_batch_repeats_nothing_and_skips_nothing(
         publish(database, "k", count)
     program = (
         "import os, signal, sys\n"
-        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "from event_support import Ticked, write_effect\n"
+        f"sys.path.insert(0, {SUPPORT!r})\n"
+        "from events_about_nothing import Ticked, write_effect\n"
         "from trading_system.consumer import Consumer\n"
         "from trading_system.database import Database, Transaction\n"
         "from trading_system.messaging import EventHandlers\n"
