@@ -40,8 +40,8 @@ def archive_old_data(
         for month in _months(database, kept, limit):
             moved = _move(database, directory, kept, month, limit)
             if moved is not None:
-                rows += moved.rows
-                written.append(moved.path)
+                rows += moved[0]
+                written.append(moved[1])
     return ArchiveResult(
         before=before or today - min(kept.keep for kept in KEPT),
         rows=rows,
@@ -62,7 +62,7 @@ def _move(
     kept: Kept,
     month: date,
     limit: date,
-) -> ArchivedFile | None:
+) -> tuple[int, str] | None:
     start = _midnight(month)
     end = min(_midnight(_next_month(month)), _midnight(limit))
     with database.read_only() as tx:
@@ -93,16 +93,14 @@ def _move(
                 remedy="Run it again.",
             )
         tx.archives.add(record)
-        tx.session.flush()
-        tx.session.expunge(record)
-    return record
+    return frame.height, str(path)
 
 
 def _write(path: Path, frame: pl.DataFrame) -> str:
-    """Write a file under its name only once it is whole and reads back equal."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file, name it once it reads back equal, and return its hash."""
     fresh = path.with_suffix(".tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         frame.write_parquet(fresh, compression="zstd")
         with fresh.open("rb+") as file:
             os.fsync(file.fileno())

@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 
 from trading_core.bars import SCHEMA, validate
+from trading_core.calendar import require_aware
 from trading_ingestion.domain import quality
 from trading_ingestion.domain.finding import Finding, Verdict
 from trading_ingestion.domain.intake import problems_found
@@ -25,7 +26,7 @@ def validate_data_quality(
 ) -> QualityResult:
     """Check stored bars against the calendar and against sense; log what is new."""
     market_time = source.market_time()
-    since = since or market_time - LOOK_BACK
+    since = require_aware(since or market_time - LOOK_BACK)
     with database.transaction() as tx:
         findings, checked = _look(tx, source, since, market_time)
         problems = storing.log(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from trading_core.calendar import Calendar, Timeframe
+from trading_core.calendar import Calendar, Timeframe, require_aware
 from trading_ingestion.domain.due import Pace
 from trading_ingestion.domain.intake import SOURCE, Intake, take_in
 from trading_ingestion.ports import MarketData
@@ -26,7 +26,7 @@ class Source:
 
     def market_time(self) -> datetime:
         """Ask for the market's time."""
-        return self.market_data.clock().now
+        return require_aware(self.market_data.clock().now)
 
     def read(
         self,
