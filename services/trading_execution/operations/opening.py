@@ -80,7 +80,7 @@ def _enter(tx: ExecutionTransaction, account_id: str, found: _Found) -> None:
     opening = ledger.Entry(
         account_id=account_id,
         kind="transfer",
-        reference="opening:cash",
+        reference=f"opening:{account_id}:cash",
         strategy=ledger.HOUSE,
         time=found.time,
         cash=found.account.cash,
@@ -90,7 +90,7 @@ def _enter(tx: ExecutionTransaction, account_id: str, found: _Found) -> None:
     for held in found.positions:
         shares = replace(
             opening,
-            reference=f"opening:{held.symbol}",
+            reference=f"opening:{account_id}:{held.symbol}",
             strategy=ledger.EXTERNAL,
             symbol=held.symbol,
             quantity=held.quantity,

@@ -146,8 +146,8 @@ def _given_up(desk: Desk, row: Order, seen: BrokerOrder) -> Found:
     """Take a zombie in: its executions count, what is left of it is canceled."""
     if seen.status in AT_BROKER:
         desk.broker.cancel(seen.broker_order_id)
-    refresh(desk, row, seen)
     catch_up(desk, since=row.market_time)
+    refresh(desk, row, desk.broker.order(seen.broker_order_id))
     return Found(
         Kind.GIVEN_UP,
         Action.HOLD_SYMBOL,
