@@ -2,8 +2,8 @@
 
 import argparse
 import logging
-import socket
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta

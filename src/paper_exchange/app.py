@@ -10,7 +10,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from paper_exchange.api import account, control, data, orders, trade_updates
+from paper_exchange.api import (
+    account,
+    control,
+    data,
+    market_stream,
+    orders,
+    trade_updates,
+    watchlists,
+)
 from paper_exchange.api.http import Gate, Json, error_answer
 from paper_exchange.errors import ApiError
 from paper_exchange.exchange import Exchange
@@ -42,8 +50,18 @@ def create(
     app.state.pacer = pacer
     app.state.control_token = control_token
     app.state.trade_updates = trade_updates.TradeUpdates()
+    app.state.market_stream = market_stream.MarketStream(exchange)
     exchange.listeners.append(app.state.trade_updates.publish)
-    for module in (orders, account, data, control, trade_updates):
+    pacer.after_step.append(app.state.market_stream.publish)
+    for module in (
+        orders,
+        account,
+        watchlists,
+        data,
+        control,
+        trade_updates,
+        market_stream,
+    ):
         app.include_router(module.router)
     app.add_exception_handler(ApiError, _refused)
     app.add_exception_handler(HTTPException, _unknown_path)

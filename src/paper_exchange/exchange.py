@@ -4,6 +4,7 @@ Everything happens at `now`, which only `advance` moves. Each public step writes
 has changed in one transaction, and only then tells the tape and the listeners.
 """
 
+import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -24,6 +25,7 @@ from paper_exchange.book import Book
 from paper_exchange.errors import StartRefused, not_found, unprocessable
 from paper_exchange.identity import Identity, asset_id
 from paper_exchange.instants import HOUR
+from paper_exchange.market.interventions import Intervention
 from paper_exchange.market.market import Market, Point
 from paper_exchange.numbers import ZERO
 from paper_exchange.order_request import OrderRequest
@@ -64,6 +66,10 @@ class Exchange:
         self._boundaries = sorted(
             instant for day in self.sessions.days for instant in _boundaries_of(day)
         )
+        acts = json.loads(facts.get("interventions", "[]"))
+        self._acts = [Intervention(**act) for act in acts]
+        for act in self._acts:
+            market.intervene(act)
         for order in store.open_orders():
             self.open_orders[order.id] = order
             if order.status in WORKING:
@@ -112,6 +118,15 @@ class Exchange:
         """Keep changed settings of an account."""
         self._pending.changes.accounts[account.id] = account
         self.commit()
+
+    def reset_account(self, account: Account, cash: Decimal) -> Account:
+        """Close an account for good and open a fresh one with its keys."""
+        for order in self.orders_of(account):
+            if order.is_open:
+                self._end(order, "canceled")
+        key, account.key = account.key, f"closed:{account.id}"
+        self._pending.changes.accounts[account.id] = account
+        return self.create_account(key, account.secret, cash)
 
     def orders_of(self, account: Account) -> list[Order]:
         """Return the open orders of an account, oldest first."""
@@ -297,6 +312,20 @@ class Exchange:
             self._book.add(order)
             self._tell(order, "new", None)
 
+    def intervene(self, act: Intervention) -> None:
+        """Change the prices of a symbol from now on."""
+        self._acts.append(act)
+        self.market.intervene(act)
+        self.note("price", act.record())
+        symbol = act.symbol
+        if act.kind == "print":
+            for order in self._book.of(symbol):
+                if order.is_open and self._may_trade(order):
+                    self._meet_current_price(order)
+        self._look_ahead(symbol, self.now)
+        acts = json.dumps([one.record() for one in self._acts])
+        self.commit(interventions=acts)
+
     # Time -------------------------------------------------------------------------
 
     def advance(self, to: int) -> None:
@@ -389,7 +418,7 @@ class Exchange:
     def _meet_current_price(self, order: Order) -> None:
         """Let a new order meet the last price, if there was one in this session."""
         window = self._window()
-        if window is None:
+        if window is None or self.market.is_halted(order.symbol, self.now):
             return
         day, regular = window
         point = (

@@ -6,6 +6,7 @@ exchange's own `now`.
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from paper_exchange.exchange import Exchange
@@ -40,6 +41,7 @@ class Pacer:
         self._anchor = Anchor(exchange.now, time.monotonic())
         self._reserved = int(facts.get("reserved", 0))
         self._moving = asyncio.Lock()
+        self.after_step: list[Callable[[], None]] = []
         if facts.get("running") == "1":
             if self._reserved > exchange.now:
                 exchange.advance(self._reserved)
@@ -109,8 +111,13 @@ class Pacer:
             exchange.commit(reserved=str(self._reserved))
         elif exchange.has_changes:
             exchange.commit()
+        self._tell()
         if self.is_at_end:
             self.stop()
+
+    def _tell(self) -> None:
+        for told in self.after_step:
+            told()
 
     async def advance_to(self, instant: int, what: str) -> None:
         """Let everything up to an instant happen, and stop there."""
@@ -121,6 +128,7 @@ class Pacer:
                 exchange.advance(min(instant, exchange.now + STRIDE))
                 if exchange.has_changes:
                     exchange.commit()
+                self._tell()
                 await asyncio.sleep(0)
             exchange.note("clock", {"event": what})
             exchange.commit(running="0", reserved="0")

@@ -1,16 +1,18 @@
 """/control: the clock in the hands of whoever holds the token; /health for everyone."""
 
 import hmac
+from decimal import Decimal
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from paper_exchange import instants
+from paper_exchange import instants, numbers
 from paper_exchange.api.context import exchange_of
-from paper_exchange.api.http import Json, json_body
+from paper_exchange.api.http import Json, find_account, json_body
 from paper_exchange.errors import ApiError, invalid, unprocessable
+from paper_exchange.market.interventions import KINDS, Intervention
 from paper_exchange.pacer import FASTEST, Pacer
 
 router = APIRouter(tags=["control"])
@@ -100,6 +102,66 @@ def _instant(value: Any, name: str) -> int:
         return instants.parse(value)
     except ValueError as error:
         raise invalid(f"{name}: {error}") from None
+
+
+@router.get("/control/accounts", response_class=Json)
+async def list_accounts(request: Request) -> Response:
+    """Return the accounts, without their secrets."""
+    check_token(request)
+    return Json(
+        [
+            {"id": account.id, "key": account.key, "cash": str(account.cash)}
+            for account in exchange_of(request).accounts.values()
+        ]
+    )
+
+
+@router.post("/control/accounts", response_class=Json)
+async def open_account(request: Request) -> Response:
+    """Open an account, or give the one with this key a fresh start."""
+    check_token(request)
+    body = await json_body(request)
+    if not isinstance(body, dict):
+        raise invalid("an object with key, secret, cash and reset is needed")
+    key, secret = body.get("key"), body.get("secret")
+    if not (isinstance(key, str) and key and isinstance(secret, str) and secret):
+        raise invalid("key and secret are needed, as texts")
+    cash = numbers.read("cash", body.get("cash", 100_000))
+    if cash is None or cash <= 0:
+        raise invalid("cash must be > 0")
+    exchange = exchange_of(request)
+    known = find_account(exchange, key, secret)
+    if known is not None and body.get("reset") is True:
+        known = exchange.reset_account(known, cash)
+    elif known is not None or any(
+        account.key == key for account in exchange.accounts.values()
+    ):
+        raise invalid("the key is taken; `reset` starts its account afresh")
+    else:
+        known = exchange.create_account(key, secret, cash)
+    return Json({"id": known.id, "key": known.key, "cash": str(known.cash)})
+
+
+@router.post("/control/prices", response_class=Json)
+async def move_price(request: Request) -> Response:
+    """Print a trade, let a price gap, halt a symbol or resume it; from now on."""
+    check_token(request)
+    body = await json_body(request)
+    kinds = [kind for kind in KINDS if isinstance(body, dict) and kind in body]
+    if len(kinds) != 1:
+        raise invalid(f"exactly one of {', '.join(KINDS)} is needed")
+    exchange, kind = exchange_of(request), kinds[0]
+    _pacer(request).catch_up()
+    symbol, value = body.get("symbol"), Decimal(1)
+    if symbol not in exchange.market.listings:
+        raise invalid("symbol must be one that is listed")
+    if kind in ("print", "gap"):
+        value = numbers.read(kind, body[kind]) or Decimal(0)
+        if not 0 < value < 1_000_000:
+            raise invalid(f"{kind} must be above 0 and below 1000000")
+    act = Intervention(kind, symbol, exchange.now, float(value))
+    exchange.intervene(act)
+    return Json(act.record())
 
 
 @router.get("/health", response_class=Json)

@@ -7,7 +7,8 @@ from decimal import Decimal
 import numpy as np
 
 from paper_exchange import instants
-from paper_exchange.market.points import POINTS
+from paper_exchange.market import interventions
+from paper_exchange.market.interventions import Intervention
 from paper_exchange.market.source import DayTape, Listing, PriceSource
 from paper_exchange.sessions import TradingDay
 from trading_core.matching import FillModel, Quote
@@ -40,6 +41,7 @@ class Market:
             listing.symbol: listing for listing in source.listings
         }
         self._tapes: OrderedDict[tuple[str, int], DayTape | None] = OrderedDict()
+        self._acts: dict[str, list[Intervention]] = {}
         self._capacity = max(256, 2 * len(self.listings))
 
     def tape(self, symbol: str, day: TradingDay) -> DayTape | None:
@@ -48,10 +50,24 @@ class Market:
         if key in self._tapes:
             self._tapes.move_to_end(key)
             return self._tapes[key]
-        tape = self._tapes[key] = self.source.day(symbol, day)
+        tape = self.source.day(symbol, day)
+        acts = self._acts.get(symbol)
+        if tape is not None and acts:
+            tape = interventions.applied(tape, day, acts)
+        self._tapes[key] = tape
         if len(self._tapes) > self._capacity:
             self._tapes.popitem(last=False)
         return tape
+
+    def intervene(self, act: Intervention) -> None:
+        """Let an act change the prices of a symbol from its instant on."""
+        self._acts.setdefault(act.symbol, []).append(act)
+        for key in [key for key in self._tapes if key[0] == act.symbol]:
+            del self._tapes[key]
+
+    def is_halted(self, symbol: str, now: int) -> bool:
+        """Whether trading in a symbol is halted."""
+        return interventions.is_halted(self._acts.get(symbol, ()), now)
 
     def last(self, symbol: str, now: int) -> Point | None:
         """Return the last price at or before an instant, extended hours included."""
@@ -124,7 +140,7 @@ class Market:
 
 
 def _point(tape: DayTape, index: int) -> Point:
-    jumped = index % POINTS == 0
+    jumped = bool(tape.point_jumps[index])
     return Point(
         int(tape.point_time[index]),
         float(tape.point_price[index]),

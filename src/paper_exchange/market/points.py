@@ -1,6 +1,7 @@
 """Price points of many bars at once, where `trading_core.bars.path` has them."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from paper_exchange.instants import MINUTE
 from paper_exchange.market.source import DayTape, Floats, Integers
@@ -56,6 +57,7 @@ def minute_tape(
         times,
         prices,
         np.repeat(volume / POINTS, POINTS),
+        _jumps(len(times)),
         _regular(day, start),
     )
 
@@ -90,8 +92,14 @@ def longer_tape(
         times,
         prices,
         np.repeat(volume / POINTS, POINTS),
+        _jumps(len(times)),
         _regular(day, minutes),
     )
+
+
+def _jumps(count: int) -> NDArray[np.bool_]:
+    """Return the marks of points of which each bar's first is a jump."""
+    return np.asarray(np.arange(count) % POINTS == 0)
 
 
 def _regular(day: TradingDay, start: Integers) -> slice:

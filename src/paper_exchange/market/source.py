@@ -27,8 +27,9 @@ class DayTape:
     """What one symbol traded on one day, extended hours included.
 
     Minute bars (`start` in nanoseconds, prices in dollars a share, `volume` in shares;
-    a minute without a trade has no row) and the price points inside them, in time
-    order. `regular` is the range of rows that belong to the session.
+    a minute without a trade has no row) and the price points of the bars they come from
+    in time order; `point_jumps` marks those that were not reached from the one before.
+    `regular` is the range of rows that belong to the session.
     """
 
     start: Integers
@@ -40,6 +41,7 @@ class DayTape:
     point_time: Integers
     point_price: Floats
     point_volume: Floats
+    point_jumps: NDArray[np.bool_]
     regular: slice
 
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from alpaca.common.exceptions import APIError
 from alpaca.common.enums import Sort
+from alpaca.common.exceptions import APIError
 from alpaca.data.enums import DataFeed
 from alpaca.data.requests import (
     StockBarsRequest,
@@ -127,8 +127,12 @@ def test_pages_add_up_to_the_whole_in_either_direction(lasting_exchange: Any) ->
 
 def test_the_client_pages_by_itself_and_sorts_as_asked(lasting_exchange: Any) -> None:
     span = {"start": at(1, 0), "end": at(12, 0)}
-    up = bars(lasting_exchange, ["KO"], TimeFrame.Minute, feed=DataFeed.IEX, **span)["KO"]
-    down = bars(lasting_exchange, ["KO"], TimeFrame.Minute, sort=Sort.DESC, **span)["KO"]
+    up = bars(lasting_exchange, ["KO"], TimeFrame.Minute, feed=DataFeed.IEX, **span)[
+        "KO"
+    ]
+    down = bars(lasting_exchange, ["KO"], TimeFrame.Minute, sort=Sort.DESC, **span)[
+        "KO"
+    ]
     assert len(up) > 3000
     assert up == down[::-1]
     assert [bar.timestamp for bar in up] == sorted(bar.timestamp for bar in up)

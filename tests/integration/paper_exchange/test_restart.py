@@ -89,9 +89,7 @@ def test_the_tape_has_every_order_and_every_fill_once(start: Any) -> None:
     activities = second.raw("GET", "/v2/account/activities/FILL").json()
     assert [fill["id"] for fill in fills] == [one["id"] for one in activities][::-1]
     placed = [
-        line
-        for line in lines
-        if line["kind"] == "request" and line["method"] == "POST"
+        line for line in lines if line["kind"] == "request" and line["method"] == "POST"
     ]
     assert len(placed) == 15
     assert all(line["answer"]["id"] for line in placed)

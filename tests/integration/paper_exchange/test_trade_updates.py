@@ -64,7 +64,9 @@ def listener(exchange: Any) -> Iterator[Listener]:
         )
         client.cancel_order_by_id(probe.id)
         time.sleep(0.1)
-    listener.wait(lambda heard: str(heard[-1].event) in ("canceled", "TradeEvent.CANCELED"))
+    listener.wait(
+        lambda heard: str(heard[-1].event) in ("canceled", "TradeEvent.CANCELED")
+    )
     time.sleep(0.2)
     listener.heard.clear()
     yield listener

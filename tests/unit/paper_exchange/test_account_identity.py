@@ -151,9 +151,7 @@ class OrderFlow(RuleBasedStateMachine):
         if orders:
             order = orders[place % len(orders)]
             try:
-                replace_order(
-                    self.exchange, self.account, order.id, {"qty": quantity}
-                )
+                replace_order(self.exchange, self.account, order.id, {"qty": quantity})
             except ApiError as refusal:
                 assert refusal.status in (403, 422)
 
@@ -184,7 +182,9 @@ class OrderFlow(RuleBasedStateMachine):
         value = self.exchange.value(self.account)
         held = sum(
             (
-                Decimal(positions.body(self.exchange, self.account, name)["market_value"])
+                Decimal(
+                    positions.body(self.exchange, self.account, name)["market_value"]
+                )
                 for name in self.account.holdings
             ),
             Decimal(0),
@@ -236,9 +236,7 @@ class OrderFlow(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("model", [ALPACA_PAPER, REALISTIC], ids=lambda one: one.name)
-def test_random_order_flow_keeps_the_books_true(
-    sessions: Sessions, model: Any
-) -> None:
+def test_random_order_flow_keeps_the_books_true(sessions: Sessions, model: Any) -> None:
     machine = type(
         "Flow", (OrderFlow,), {"sessions": sessions, "fill_model": model}
     ).TestCase

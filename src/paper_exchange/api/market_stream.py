@@ -1,0 +1,246 @@
+"""The market data stream at /v2/iex, /v2/sip and /v2/test.
+
+Messages follow market time: trades and quotes at each price point, a minute's bar when
+it has ended, and the day's bar with it.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import msgpack  # type: ignore[import-untyped]
+import orjson
+from fastapi import APIRouter
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from paper_exchange import instants
+from paper_exchange.api.http import find_account
+from paper_exchange.exchange import Exchange
+from paper_exchange.instants import MINUTE
+from paper_exchange.market import bars, prints
+
+router = APIRouter()
+CHANNELS = ("trades", "quotes", "bars", "updatedBars", "dailyBars", "statuses", "lulds")
+LETTERS = {"trades": "t", "quotes": "q", "bars": "b", "dailyBars": "d"}
+MOST_WAITING = 20_000
+MOST_AT_ONCE = 500
+MINUTES, DAYS = bars.timeframe("1Min"), bars.timeframe("1Day")
+
+Message = dict[str, Any]
+
+
+class Refused(Exception):
+    """An error of the stream's protocol."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.body: Message = {"T": "error", "code": code, "msg": message}
+
+
+class Connection:
+    """One client: who it is, what it wants to hear, and what waits for it."""
+
+    def __init__(self, socket: WebSocket) -> None:
+        self._socket = socket
+        self._as_msgpack = socket.headers.get("content-type") == "application/msgpack"
+        self.account: str | None = None
+        self.wanted: dict[str, set[str]] = {channel: set() for channel in CHANNELS}
+        self.waiting: asyncio.Queue[list[Message]] = asyncio.Queue(MOST_WAITING)
+
+    def wants(self, channel: str, symbol: str) -> bool:
+        """Whether it subscribed to a symbol on a channel."""
+        return symbol in self.wanted[channel] or "*" in self.wanted[channel]
+
+    def put(self, messages: list[Message]) -> None:
+        """Have messages sent; what a slow client cannot take is dropped."""
+        try:
+            self.waiting.put_nowait(messages)
+        except asyncio.QueueFull:
+            while not self.waiting.empty():
+                self.waiting.get_nowait()
+            self.waiting.put_nowait([Refused(407, "slow client").body])
+
+    async def send_all(self) -> None:
+        """Send what waits, until canceled."""
+        while True:
+            messages = await self.waiting.get()
+            if self._as_msgpack:
+                await self._socket.send_bytes(msgpack.packb(_packed(messages)))
+            else:
+                await self._socket.send_text(orjson.dumps(messages).decode())
+
+    async def receive(self) -> Message:
+        """Return the next message of the client."""
+        frame = await self._socket.receive()
+        if frame["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(frame.get("code", 1000))
+        content = frame.get("bytes") or (frame.get("text") or "").encode()
+        try:
+            if self._as_msgpack:
+                message = msgpack.unpackb(content)
+            else:
+                message = orjson.loads(content)
+        except (ValueError, msgpack.UnpackException):
+            raise Refused(400, "invalid syntax") from None
+        if not isinstance(message, dict):
+            raise Refused(400, "invalid syntax")
+        return message
+
+    def state(self) -> Message:
+        """Return the whole subscription."""
+        symbols = {channel: sorted(self.wanted[channel]) for channel in CHANNELS}
+        return {
+            "T": "subscription",
+            **symbols,
+            "corrections": symbols["trades"],
+            "cancelErrors": symbols["trades"],
+        }
+
+
+def _packed(messages: list[Message]) -> list[Message]:
+    """Return messages whose times are MessagePack timestamps, as the client expects."""
+    packed = []
+    for message in messages:
+        if "t" in message:
+            seconds, nanoseconds = divmod(instants.parse(message["t"]), instants.SECOND)
+            message = {**message, "t": msgpack.Timestamp(seconds, nanoseconds)}
+        packed.append(message)
+    return packed
+
+
+class MarketStream:
+    """Everyone who hears the market, and how far they have heard it."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._heard_until = exchange.now
+        self.connections: list[Connection] = []
+
+    def publish(self) -> None:
+        """Tell what the market did since the last call."""
+        since, until = self._heard_until, self._exchange.now
+        self._heard_until = until
+        listeners = [one for one in self.connections if any(one.wanted.values())]
+        if until <= since or not listeners:
+            return
+        events = [
+            event
+            for symbol in self._exchange.market.listings
+            for channel in LETTERS
+            if any(one.wants(channel, symbol) for one in listeners)
+            for event in self._events(channel, symbol, since, until)
+        ]
+        # Market time first; what happens at one instant keeps the channels' order.
+        events.sort(key=lambda event: event[0])
+        for listener in listeners:
+            messages = [
+                message
+                for _, channel, message in events
+                if listener.wants(channel, message["S"])
+            ]
+            for first in range(0, len(messages), MOST_AT_ONCE):
+                listener.put(messages[first : first + MOST_AT_ONCE])
+
+    def _events(
+        self, channel: str, symbol: str, since: int, until: int
+    ) -> Iterator[tuple[int, str, Message]]:
+        """Yield when something is told, on which channel, and what."""
+        market = self._exchange.market
+        letter = LETTERS[channel]
+        if channel in ("trades", "quotes"):
+            rows = prints.rows(
+                market, symbol, channel, since + 1, until, until, newest_first=False
+            )
+        else:
+            # A minute is told when it has ended: those that began a minute earlier.
+            rows = bars.rows(
+                market,
+                symbol,
+                MINUTES,
+                since - MINUTE + 1,
+                until - MINUTE,
+                until,
+                newest_first=False,
+            )
+            if channel == "dailyBars" and any(True for _ in rows):
+                midnight = instants.new_york_midnight(instants.new_york_date(until))
+                rows = bars.rows(market, symbol, DAYS, midnight, until, until, False)
+        for label, row in rows:
+            told = label if channel in ("trades", "quotes") else label + MINUTE
+            if channel == "dailyBars":
+                told = until
+            yield told, channel, {"T": letter, "S": symbol, **row}
+
+
+@router.websocket("/v2/{feed}")
+async def market_data(socket: WebSocket) -> None:
+    """Greet, authenticate, keep the subscription, and tell what the market does."""
+    await socket.accept()
+    connection = Connection(socket)
+    stream: MarketStream = socket.app.state.market_stream
+    exchange: Exchange = socket.app.state.exchange
+    sender = asyncio.create_task(connection.send_all())
+    connection.put([{"T": "success", "msg": "connected"}])
+    try:
+        if socket.path_params["feed"] not in ("iex", "sip", "test"):
+            raise Refused(409, "insufficient subscription")
+        while True:
+            try:
+                message = await connection.receive()
+                connection.put([_answer(message, connection, stream, exchange)])
+            except Refused as refusal:
+                connection.put([refusal.body])
+                if refusal.body["code"] in (402, 406):
+                    await _flushed(connection)
+                    await socket.close()
+                    return
+    except Refused as refusal:
+        connection.put([refusal.body])
+        await _flushed(connection)
+        await socket.close()
+    except (WebSocketDisconnect, RuntimeError):
+        # Starlette raises RuntimeError when the peer went away during a send.
+        pass
+    finally:
+        if connection in stream.connections:
+            stream.connections.remove(connection)
+        sender.cancel()
+
+
+async def _flushed(connection: Connection) -> None:
+    while not connection.waiting.empty():
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.01)
+
+
+def _answer(
+    message: Message, connection: Connection, stream: MarketStream, exchange: Exchange
+) -> Message:
+    action = message.get("action")
+    if action == "auth":
+        if connection.account is not None:
+            raise Refused(403, "already authenticated")
+        key, secret = str(message.get("key", "")), str(message.get("secret", ""))
+        account = find_account(exchange, key, secret)
+        if account is None:
+            raise Refused(402, "auth failed")
+        if any(other.account == account.id for other in stream.connections):
+            raise Refused(406, "connection limit exceeded")
+        connection.account = account.id
+        stream.connections.append(connection)
+        return {"T": "success", "msg": "authenticated"}
+    if connection.account is None:
+        raise Refused(401, "not authenticated")
+    if action not in ("subscribe", "unsubscribe"):
+        raise Refused(400, "invalid syntax")
+    for channel in CHANNELS:
+        symbols = message.get(channel) or []
+        if not isinstance(symbols, list) or not all(
+            isinstance(symbol, str) for symbol in symbols
+        ):
+            raise Refused(410, "invalid subscribe action")
+        if action == "subscribe":
+            connection.wanted[channel].update(symbols)
+        else:
+            connection.wanted[channel].difference_update(symbols)
+    return connection.state()
