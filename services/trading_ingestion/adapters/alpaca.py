@@ -21,6 +21,7 @@ PAGE = 10_000
 SYMBOLS_AT_ONCE = 200
 TRIES = 5
 TIMEOUT = httpx.Timeout(10.0, connect=3.0)
+_NOT_BARS = (KeyError, TypeError, AttributeError, ValueError, pl.exceptions.PolarsError)
 _FIELDS = {"open": "o", "high": "h", "low": "l", "close": "c", "volume": "v"}
 
 
@@ -122,7 +123,7 @@ class AlpacaMarketData:
             try:
                 pages += [_frame(symbol, rows) for symbol, rows in body["bars"].items()]
                 token = body["next_page_token"]
-            except (KeyError, TypeError, AttributeError, ValueError) as error:
+            except _NOT_BARS as error:
                 raise _not_understood("/v2/stocks/bars", error) from error
             if not token:
                 return pages
@@ -222,5 +223,5 @@ def _text(moment: datetime) -> str:
 def _not_understood(what: str, error: Exception) -> Unavailable:
     return Unavailable(
         f"The feed answered {what} in a way that is not understood: "
-        f"{type(error).__name__} {error}"
+        f"{type(error).__name__} {error}".partition("\n")[0]
     )

@@ -146,7 +146,7 @@ def _follow_block(
         _announce(tx, row, "first start", BY_FILE)
         return [f"{row.name}: new"]
     row.description = plugin.description
-    row.warmup = plugin.strategy.configured(row.parameters).warmup()
+    row.warmup = _warmup(plugin, row.parameters)
     if row.source == Origin.FILE:
         reason = "the strategies file changed"
         return _apply(tx, row, wanted, Origin.FILE, plugin, reason, BY_FILE)
@@ -165,11 +165,20 @@ def _new(tx: StrategyTransaction, plugin: Plugin, wanted: Setting) -> StrategyRo
         source=str(Origin.FILE),
         source_hash=plugin.source_hash,
         description=plugin.description,
-        warmup=plugin.strategy.configured(wanted.parameters).warmup(),
+        warmup=_warmup(plugin, wanted.parameters),
         decides_after=tx.ingested.end(),
     )
     tx.strategies.add(row)
     return row
+
+
+def _warmup(plugin: Plugin, parameters: Mapping[str, Any]) -> int:
+    """Return the warm-up to show, 0 where the strategy cannot tell."""
+    try:
+        return int(plugin.strategy.configured(parameters).warmup())
+    except Exception as error:  # a user's code; it is told when it must decide
+        logger.warning("{} cannot tell its warm-up: {}", plugin.name, error)
+        return 0
 
 
 def _apply(
