@@ -29,9 +29,9 @@ _EVERYTHING = 2
 class LiveProposal(Proposal):
     """A proposal with what surrounds it live.
 
-    `event_lag` and `books_age` are seconds of the machine's clock. `opposite` is the
-    quantity of open orders on the other side. The three limits read `NOT_CONFIGURED`
-    when nobody has set them. Whatever is not said reads as the unsafe answer.
+    `event_lag` and `books_age` are seconds of the machine's clock. The limits read
+    `NOT_CONFIGURED` when nobody has set them. Whatever is not said reads as the unsafe
+    answer.
     """
 
     trading_state: str = ""
@@ -47,7 +47,6 @@ class LiveProposal(Proposal):
     max_event_lag: Decimal = NOT_CONFIGURED
     reference_price: Decimal = ZERO
     price_collar: Decimal = NOT_CONFIGURED
-    opposite: Decimal = ZERO
 
 
 def trading_is_allowed(
@@ -203,21 +202,6 @@ def price_is_near_the_last(
     )
 
 
-def no_opposite_order_is_open(
-    proposal: LiveProposal, limits: Limits, quantity: Decimal
-) -> CheckResult:
-    """No own order stands on the other side, which the broker would refuse."""
-    return result(
-        no_opposite_order_is_open,
-        quantity,
-        proposal.opposite == 0,
-        "SELF_MATCH",
-        f"{proposal.opposite} open on the other side",
-        value=proposal.opposite,
-        limit=0,
-    )
-
-
 OPERATIONAL_CHECKS: tuple[Check[LiveProposal], ...] = (
     trading_is_allowed,
     kill_file_is_absent,
@@ -229,7 +213,6 @@ OPERATIONAL_CHECKS: tuple[Check[LiveProposal], ...] = (
     books_are_recent,
     strategy_may_enter,
     price_is_near_the_last,
-    no_opposite_order_is_open,
 )
 
 CHECKS: tuple[Check[LiveProposal], ...] = OPERATIONAL_CHECKS + MARKET_CHECKS

@@ -215,6 +215,7 @@ def _propose(
     limits = market_limits(rows)
     books = tx.books.read()
     symbol, strategy, side = request.symbol, request.strategy, request.side
+    opposite = "sell" if side == "buy" else "buy"
     prices = tx.books.prices(
         {*books.symbols(), symbol}, request.bar_end, surroundings.feed
     )
@@ -243,6 +244,7 @@ def _propose(
         is_repeated=tx.outcomes.is_repeated(
             strategy, symbol, side, request.bar_end, day
         ),
+        opposite=books.ordered(symbol, opposite),
         orders_this_bar=tx.outcomes.approved_at(day, request.bar_end),
         orders_today=tx.outcomes.approved_on(day),
         account_daily_loss=account_day.loss,
@@ -266,7 +268,6 @@ def _propose(
         ),
         reference_price=closes.get(symbol, ZERO),
         price_collar=operational(rows, OperationalLimit.PRICE_COLLAR, strategy, symbol),
-        opposite=books.ordered(symbol, "sell" if side == "buy" else "buy"),
     )
     return proposal, limits
 

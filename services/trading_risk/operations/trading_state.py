@@ -23,17 +23,14 @@ CONFIRMATION = "RESUME"
 def trading_state(tx: RiskTransaction) -> TradingStateView:
     """Return the trading state in force; no record reads as HALTED."""
     row = tx.states.get()
-    if row is not None:
-        view = TradingStateView.model_validate(row)
-        return view.model_copy(update={"state": tx.states.shown()})
     return TradingStateView(
         account_id=tx.account,
-        state=TradingState.HALTED,
-        level=3,
-        reason="No trading state is recorded.",
-        set_by="nobody",
-        set_at=utc_now(),
-        version=0,
+        state=tx.states.shown(),
+        level=3 if row is None else row.level,
+        reason="No trading state is recorded." if row is None else row.reason,
+        set_by="nobody" if row is None else row.set_by,
+        set_at=utc_now() if row is None else row.set_at,
+        version=0 if row is None else row.version,
     )
 
 
@@ -93,11 +90,11 @@ def obey_kill_switch(tx: RiskTransaction, kill_switch: KillSwitch) -> bool:
     """Halt when the kill switch is pulled; say whether that changed anything."""
     if not kill_switch.is_pulled():
         return False
-    before = tx.states.get()
-    if before is not None and before.level >= KILL_FILE_LEVEL:
+    row = tx.states.get()
+    if row is not None and row.level >= KILL_FILE_LEVEL:
         return False
-    after = halt(tx, KILL_FILE_LEVEL, "The KILL file was found.", KILL_FILE)
-    return before is None or after.version != before.version
+    halt(tx, KILL_FILE_LEVEL, "The KILL file was found.", KILL_FILE)
+    return True
 
 
 def record_state(

@@ -1,0 +1,231 @@
+"""Every signal gets one answer, with every check, whatever fails."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from trading_risk import operations
+from trading_risk.domain import CHECKS
+from trading_risk.handlers import handlers
+from trading_system.consumer import Consumer
+from trading_system.contracts.execution import OrderProposal
+from trading_system.vocabulary import Side, order_id
+
+pytestmark = pytest.mark.integration
+
+
+def test_a_buy_is_sized_to_its_share_of_equity_and_approved(account: Any) -> None:
+    account.bar("CHEAP", account.signal().bar_end, 30.0)
+    outcome = account.ask("CHEAP", price="30")
+    assert (outcome.outcome, outcome.code) == ("approved", "")
+    # A tenth of $100,000 is 333.33 shares at $30: whole shares, rounded down.
+    assert outcome.quantity == Decimal(333)
+    assert outcome.order_id == order_id(outcome.signal_id)
+    (approved,) = account.events("risk.order_approved")
+    assert approved["quantity"] == "333"
+    assert approved["reduces"] is False
+
+
+def test_every_check_is_stored_with_its_value_and_limit(
+    account: Any, checks: Any
+) -> None:
+    outcome = account.ask("AAPL")
+    stored = checks(outcome.outcome_id)
+    assert list(stored) == [check.__name__ for check in CHECKS]
+    weight = stored["position_stays_small"]
+    assert (Decimal(weight.value), Decimal(weight.limit)) == (
+        Decimal("0.1"),
+        Decimal("0.1"),
+    )
+    assert all(check.passed for check in stored.values())
+
+
+def test_a_repeated_signal_gets_the_answer_it_got(account: Any) -> None:
+    first, second = account.ask("AAPL"), account.ask("AAPL")
+    assert first.outcome_id == second.outcome_id
+    assert account.outcomes() == 1
+    assert len(account.events("risk.order_approved")) == 1
+
+
+def test_a_sale_sells_what_its_own_strategy_holds(account: Any) -> None:
+    account.holds("AAPL", "40", "100", "momentum")
+    account.holds("AAPL", "25", "100", "reversal")
+    outcome = account.ask("AAPL", side=Side.SELL)
+    assert outcome.quantity == Decimal(40)
+    (approved,) = account.events("risk.order_approved")
+    assert approved["reduces"] is True
+
+
+def test_a_signal_at_its_target_is_denied(account: Any) -> None:
+    account.holds("AAPL", "100", "100")
+    assert account.ask("AAPL").code == "AT_TARGET"
+    assert account.ask("MSFT", side=Side.SELL).code == "AT_TARGET"
+
+
+def test_a_late_bar_places_nothing_not_even_an_exit(account: Any) -> None:
+    account.holds("MSFT", "10", "100")
+    assert account.ask("AAPL", may_trade=False).code == "LATE_BAR"
+    exit_ = account.ask("MSFT", side=Side.SELL, may_trade=False)
+    assert exit_.code == "LATE_BAR"
+
+
+def test_a_signal_that_is_no_longer_valid_is_denied(account: Any) -> None:
+    signal = account.signal("AAPL")
+    with account.database.transaction() as tx:
+        late = signal.valid_until + timedelta(seconds=1)
+        request = operations.request_of(signal)
+        outcome = operations.decide(tx, request, account.surroundings, late)
+    assert outcome.code == "STALE_SIGNAL"
+
+
+def test_the_tighter_of_account_and_strategy_limit_wins(account: Any) -> None:
+    account.limit("max_position_size", "0.05", "strategy", "momentum")
+    assert account.ask("AAPL").quantity == Decimal(50)
+    assert account.ask("MSFT", strategy="reversal").quantity == Decimal(100)
+    account.limit("max_position_size", "0.02", "symbol", "XOM")
+    assert account.ask("XOM").quantity == Decimal(20)
+
+
+def test_a_cut_tells_the_quantity_before_and_after(account: Any, checks: Any) -> None:
+    account.limit("max_position_size", "0.05")
+    cut = checks(account.ask("AAPL").outcome_id)["position_stays_small"]
+    assert (cut.quantity_before, cut.quantity_after) == (Decimal(100), Decimal(50))
+
+
+def test_an_approval_counts_until_its_order_has_ended(account: Any) -> None:
+    account.limit("max_gross_exposure", "0.15")
+    first = account.ask("AAPL")
+    assert account.ask("MSFT").code == "MAX_GROSS"
+    account.write_order(first)
+    assert account.ask("MSFT", at=first.bar_end + timedelta(minutes=1)).code == (
+        "MAX_GROSS"
+    )
+    account.sql(
+        "update execution.orders set status = 'CANCELED' where order_id = :order",
+        order=first.order_id,
+    )
+    third = account.ask("MSFT", at=first.bar_end + timedelta(minutes=2))
+    assert third.outcome == "approved"
+
+
+def test_the_part_of_an_order_that_is_filled_counts_as_position(account: Any) -> None:
+    first = account.ask("AAPL")
+    account.write_order(first, "PARTIALLY_FILLED", filled="60")
+    account.holds("AAPL", "60", "100")
+    with account.database.read_only() as tx:
+        books = tx.books.read()
+    assert books.held("AAPL") == Decimal(60)
+    assert books.worst("AAPL", "buy") == Decimal(100)
+    assert books.cash == Decimal(94000)
+
+
+def test_a_reservation_goes_only_when_execution_has_the_order(account: Any) -> None:
+    outcome = account.ask("AAPL")
+    with account.database.transaction() as tx:
+        assert not tx.reservations.release(outcome.order_id)
+    account.write_order(outcome)
+    with account.database.transaction() as tx:
+        assert tx.reservations.release(outcome.order_id)
+        assert tx.reservations.all() == []
+
+
+def test_an_own_order_on_the_other_side_is_not_met(account: Any) -> None:
+    account.holds("AAPL", "40", "100")
+    bought = account.ask("AAPL")
+    account.write_order(bought)
+    later = bought.bar_end + timedelta(minutes=1)
+    assert account.ask("AAPL", side=Side.SELL, at=later).code == "SELF_MATCH"
+
+
+def test_orders_of_a_bar_and_of_a_day_are_counted_by_market_time(account: Any) -> None:
+    account.limit("max_orders_per_bar", "2")
+    account.limit("max_orders_per_day", "3")
+    at = account.signal().bar_end
+    for symbol in ("AAPL", "MSFT"):
+        assert account.ask(symbol).outcome == "approved"
+    assert account.ask("XOM").code == "MAX_ORDERS_PER_BAR"
+    assert account.ask("XOM", at=at + timedelta(hours=1)).outcome == "approved"
+    account.bar("IBM", at + timedelta(hours=2), 100.0)
+    over = account.ask("IBM", at=at + timedelta(hours=2))
+    assert over.code == "MAX_ORDERS_PER_DAY"
+    assert account.ask("IBM", at=at + timedelta(days=1)).outcome == "approved"
+
+
+def test_a_price_far_from_the_stored_close_is_refused(account: Any) -> None:
+    assert account.ask("AAPL", price="110").code == "PRICE_COLLAR"
+    assert account.ask("NEWCO").code == "NO_REFERENCE_PRICE"
+
+
+def test_books_that_are_not_clean_stop_entries_and_not_exits(account: Any) -> None:
+    account.holds("MSFT", "10", "100")
+    account.clean_books(clean=False)
+    assert account.ask("AAPL").code == "BOOKS_NOT_CLEAN"
+    assert account.ask("MSFT", side=Side.SELL).outcome == "approved"
+    account.clean_books(age=3600)
+    assert account.ask("XOM").code == "BOOKS_OLD"
+
+
+def test_books_that_were_never_compared_stop_entries(account: Any) -> None:
+    account.sql("delete from risk_management.books_state where account_id = :account")
+    assert account.ask("AAPL").code == "BOOKS_NOT_CLEAN"
+
+
+def test_a_symbol_with_a_parked_event_places_nothing(account: Any) -> None:
+    account.sql(
+        "insert into shared.dead_letters (consumer, event_id, seq, topic, key, status)"
+        " values ('execution', gen_random_uuid(), 1, 'risk.order_approved', 'XOM',"
+        " 'parked')"
+    )
+    try:
+        assert account.ask("XOM").code == "SYMBOL_PARKED"
+        assert account.ask("AAPL").outcome == "approved"
+    finally:
+        account.sql("delete from shared.dead_letters")
+
+
+def test_a_signal_heard_late_opens_nothing(account: Any) -> None:
+    account.limit("max_event_lag", "0")
+    signal = account.signal("AAPL")
+    with account.database.transaction() as tx:
+        tx.publish(signal)
+    assert account.decide(signal).code == "EVENT_LAG"
+    account.limit("max_event_lag", "60")
+    other = account.signal("MSFT")
+    with account.database.transaction() as tx:
+        tx.publish(other)
+    assert account.decide(other).outcome == "approved"
+
+
+def test_signals_without_an_answer_are_answered_once_by_the_flow(account: Any) -> None:
+    signals = [account.signal("AAPL"), account.signal("MSFT", may_trade=False)]
+    with account.database.transaction() as tx:
+        for signal in signals:
+            tx.publish(signal)
+    with account.database.transaction() as tx:
+        decided = operations.decide_outstanding(tx, account.surroundings)
+    assert [each.outcome for each in decided] == ["approved", "denied"]
+    with account.database.transaction() as tx:
+        assert operations.decide_outstanding(tx, account.surroundings) == []
+    assert account.outcomes() == 2
+
+
+def test_the_consumer_answers_each_signal_of_the_log(account: Any) -> None:
+    with account.database.transaction() as tx:
+        tx.publish(account.signal("AAPL"))
+        tx.publish(account.signal("MSFT"))
+    consumer = Consumer(account.database, handlers(account.surroundings))
+    while consumer.consume():
+        pass
+    assert account.outcomes() == 2
+    assert len(account.events("risk.order_approved")) == 2
+
+
+def test_what_if_stores_nothing(account: Any) -> None:
+    proposal = OrderProposal(symbol="AAPL", side=Side.BUY, quantity=Decimal(5))
+    with account.database.read_only() as tx:
+        answer = operations.what_if(tx, proposal, account.surroundings)
+    assert answer.quantity is None or answer.quantity == 5
+    assert len(answer.checks) == len(CHECKS)
+    assert account.outcomes() == 0
