@@ -47,6 +47,8 @@ class Commands(TyperGroup):
         except TradingError as error:
             sys.stderr.write(f"{error}\n")
             raise typer.Exit(exit_code_of(error)) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
 def exit_code_of(error: TradingError) -> int:

@@ -24,7 +24,8 @@ class Component:
     """A process that is kept running.
 
     It is ready when `ready`, asked with the process id, says so; else when `health`
-    answers 200; else at once. `prepare` runs before each start.
+    answers 200; else at once. `prepare` runs before each start. The first start may
+    take several `attempts`; after it there is no end to them.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Component:
     account: Account = field(default_factory=Account)
     stop_signal: int = signal.SIGTERM
     patience: float = 60.0
+    attempts: int = 1
 
     async def is_ready(self, pid: int) -> bool:
         """Return whether the process can do its work."""

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from trading_system.config.settings import Settings
-from trading_system.runtime import broker_account, stamp
+from trading_system.runtime import broker_account, postgres, stamp
 from trading_system.runtime.component import Component, Step, Unit, in_thread
 from trading_system.runtime.data_directory import DataDirectory
 from trading_system.runtime.environment import Environments, local
@@ -234,6 +234,7 @@ def _postgres(server: PostgresServer) -> Component:
         account=server.account,
         # PostgreSQL's fast shutdown.
         stop_signal=signal.SIGINT,
+        attempts=postgres.ATTEMPTS,
     )
 
 

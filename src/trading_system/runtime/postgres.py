@@ -21,6 +21,10 @@ from trading_system.runtime.account import Account, for_servers
 from trading_system.runtime.faults import DependencyDown, DiskFull, PackageMissing
 
 SUPERUSER = "postgres"
+PATIENCE = 60.0
+# After kill -9 the processes of the old server need a moment to notice and go; until
+# then a new one refuses the data directory.
+ATTEMPTS = 5
 
 SERVER_SETTINGS: Mapping[str, str] = {
     "listen_addresses": "127.0.0.1",
@@ -112,11 +116,35 @@ class PostgresServer:
         return len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() == "ready"
 
     @contextmanager
-    def running(self, log: Path, timeout: float = 60.0) -> Iterator[None]:
+    def running(self, log: Path) -> Iterator[None]:
         """Run the server for the length of a block; for tests and tools."""
         self.initialise()
+        process = self.start(log)
+        try:
+            yield
+        finally:
+            stop(process)
+
+    def start(self, log: Path, attempts: int = ATTEMPTS) -> "subprocess.Popen[bytes]":
+        """Start the server and wait until it is ready; for tests and tools."""
+        for attempt in range(attempts):
+            process = self.launch(log)
+            deadline = time.monotonic() + PATIENCE
+            while process.poll() is None and time.monotonic() < deadline:
+                if self.is_ready(process.pid):
+                    return process
+                time.sleep(0.02)
+            stop(process)
+            time.sleep(0.5 * 2**attempt)
+        raise DependencyDown(
+            f"PostgreSQL did not start: {_last_line(log.read_text())}.",
+            remedy=f"Read {log}.",
+        )
+
+    def launch(self, log: Path) -> "subprocess.Popen[bytes]":
+        """Start the server and do not wait."""
         with log.open("ab") as output:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 self.command(),
                 cwd=self.data.anchor,
                 env=server_environment(),
@@ -126,11 +154,6 @@ class PostgresServer:
                 start_new_session=True,
                 **self.account.process_arguments(),
             )
-        try:
-            _wait_until_ready(self, process, log, timeout)
-            yield
-        finally:
-            stop(process)
 
 
 def program(name: str) -> Path:
@@ -190,22 +213,6 @@ def _could_not_initialise(data: Path, output: str) -> Exception:
         f"PostgreSQL could not create its files in {data}: {_last_line(output)}.",
         remedy="Check that it can be written, or choose another with --data-dir.",
     )
-
-
-def _wait_until_ready(
-    server: PostgresServer,
-    process: "subprocess.Popen[bytes]",
-    log: Path,
-    timeout: float,
-) -> None:
-    deadline = time.monotonic() + timeout
-    while not server.is_ready(process.pid):
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise DependencyDown(
-                f"PostgreSQL did not start: {_last_line(log.read_text())}.",
-                remedy=f"Read {log}.",
-            )
-        time.sleep(0.02)
 
 
 def _last_line(output: str) -> str:

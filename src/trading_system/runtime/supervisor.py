@@ -136,13 +136,23 @@ class Supervisor:
             await unit.run()
         else:
             kept = self._kept[unit.name]
-            await self._launch(kept)
-            if not await self._becomes_ready(kept):
-                raise self._did_not_start(kept)
+            await self._start_first(kept)
             kept.keeper = asyncio.create_task(self._keep(kept))
             self._tasks.append(kept.keeper)
         self.progress.ready(unit.name, time.monotonic() - began)
         self._ready[unit.name].set()
+
+    async def _start_first(self, kept: _Kept) -> None:
+        for attempt in range(kept.component.attempts):
+            if attempt:
+                await asyncio.sleep(FIRST_PAUSE * 2 ** (attempt - 1))
+            await self._launch(kept)
+            if await self._becomes_ready(kept):
+                return
+            assert kept.process is not None
+            if kept.process.returncode is None:
+                break
+        raise self._did_not_start(kept)
 
     async def _launch(self, kept: _Kept) -> None:
         component = kept.component

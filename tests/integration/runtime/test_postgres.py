@@ -3,8 +3,6 @@
 import os
 import secrets
 import signal
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -12,11 +10,7 @@ import pytest
 from trading_system.runtime import databases, urls
 from trading_system.runtime.databases import can_log_in
 from trading_system.runtime.ports import free_port
-from trading_system.runtime.postgres import (
-    PostgresServer,
-    server_account,
-    server_environment,
-)
+from trading_system.runtime.postgres import PostgresServer, server_account
 
 pytestmark = pytest.mark.integration
 
@@ -46,7 +40,7 @@ def test_what_was_committed_survives_kill_9_of_the_server(
 ) -> None:
     server.initialise()
     for round_ in range(2):
-        process = start(server, log)
+        process = server.start(log)
         with databases.connected(server.url()) as connection:
             cursor = connection.cursor()
             cursor.execute("create table if not exists kept (number int)")
@@ -80,7 +74,7 @@ def test_another_server_on_the_port_is_not_mistaken_for_ours(
             server.data.with_name("stranger"), server.port, "other", server.account
         )
         stranger.initialise()
-        process = launch(stranger, log.with_name("stranger.log"))
+        process = stranger.launch(log.with_name("stranger.log"))
         assert process.wait(30) != 0
         assert not stranger.is_ready(process.pid)
 
@@ -102,26 +96,3 @@ def test_the_owner_makes_databases_and_roles_without_being_superuser(
         assert cursor.fetchone() == (False,)
         cursor.execute(f"drop database {name}")
         cursor.execute(f"drop role {role}")
-
-
-def launch(server: PostgresServer, log: Path) -> "subprocess.Popen[bytes]":
-    with log.open("ab") as output:
-        return subprocess.Popen(
-            server.command(),
-            cwd="/",
-            env=server_environment(),
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            **server.account.process_arguments(),
-        )
-
-
-def start(server: PostgresServer, log: Path) -> "subprocess.Popen[bytes]":
-    process = launch(server, log)
-    deadline = time.monotonic() + 60
-    while not server.is_ready(process.pid):
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return process

@@ -189,6 +189,29 @@ async def test_a_process_that_cannot_start_ends_the_start(
     assert "never" not in progress.became_ready
 
 
+async def test_what_may_be_tried_again_is(place: DataDirectory, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    second_time_lucky = textwrap.dedent(f"""
+        import pathlib
+        mark = pathlib.Path({str(mark)!r})
+        if not mark.exists():
+            mark.touch()
+            raise SystemExit("still in use")
+        (mark.parent / "up").touch()
+        {SLEEPS}
+        """)
+
+    async def is_up(pid: int) -> bool:
+        return (tmp_path / "up").exists()
+
+    command = (sys.executable, "-c", second_time_lucky)
+    unit = Component("database", command, {}, ready=is_up, attempts=2)
+    supervisor, progress = supervisor_of(place, [unit])
+    await supervisor.start()
+    await supervisor.stop()
+    assert progress.became_ready == ["database"]
+
+
 async def test_a_background_task_that_fails_begins_again(place: DataDirectory) -> None:
     begun: list[int] = []
 
