@@ -1,16 +1,19 @@
 """How a failure looks: a page for people, problem+json for scripts."""
 
+from collections.abc import Callable, Coroutine
 from http import HTTPStatus
-from uuid import uuid4
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.routing import APIRoute
 from loguru import logger
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from trading_system.errors import TradingError
+from trading_system.http import request_id
 from trading_web.access import frame, signed_out
 from trading_web.rendering import templates
 from trading_web.shell import NotSignedIn
@@ -22,7 +25,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(TradingError, _anticipated)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 async def _not_signed_in(request: Request, error: Exception) -> Response:
@@ -52,15 +54,24 @@ async def _http(request: Request, error: Exception) -> Response:
     return _problem(request, error.status_code, title, detail)
 
 
-async def _unexpected(request: Request, error: Exception) -> Response:
-    trace = uuid4().hex[:12]
-    logger.opt(exception=error).error("request {} failed, trace {}", request.url, trace)
-    return _problem(
-        request,
-        500,
-        "Something went wrong",
-        f"The gateway's log has the details under {trace}.",
-    )
+class PageRoute(APIRoute):
+    """A route whose unexpected failures are a page too."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler, with the last resort around it."""
+        handle = super().get_route_handler()
+
+        async def handled(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except (TradingError, NotSignedIn, HTTPException, RequestValidationError):
+                raise
+            except Exception:  # the last resort: a page for people, the rest to the log
+                logger.exception("{} {} failed", request.method, request.url.path)
+                detail = f"The gateway's log has it under {request_id.get()}."
+                return _problem(request, 500, "Something went wrong", detail)
+
+        return handled
 
 
 def _wants_html(request: Request) -> bool:

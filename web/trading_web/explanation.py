@@ -17,6 +17,7 @@ from trading_system.contracts.risk import RiskOutcomeView
 from trading_system.contracts.strategy import DecisionView
 from trading_system.errors import NotFound
 from trading_web import formats
+from trading_web.decision_words import word_of
 from trading_web.desk import Answer, Desk
 from trading_web.order_states import state_of
 
@@ -182,10 +183,13 @@ def around(desk: Desk, found: Explanation) -> list[BarView]:
 def _bar(found: Explanation) -> Step:
     bar, decision = found.bar, found.decision
     line = formats.bar_span(decision.bar_start, decision.bar_end)
+    if bar is None and decision.outcome == "no_bar":
+        at = decision.bar_end
+        return Step("bar", "Bar", "–", "warn", "No bar", at, "The feed had none.")
     if bar is None:
         return _missing("bar", "Bar", found.bar_answer)
     line += f", closed at {formats.price(bar.close)}"
-    if bar.close != decision.close:
+    if decision.close is not None and bar.close != decision.close:
         line += f"; corrected since: the decision saw {formats.price(decision.close)}"
         return Step("bar", "Bar", "!", "warn", "Corrected", bar.bar_end, line)
     return Step("bar", "Bar", "✓", "ok", "Stored", bar.bar_end, line)
@@ -208,10 +212,10 @@ def _signal(found: Explanation) -> Step:
     decision = found.decision
     at, reason = decision.bar_end, formats.minus_signs(decision.reason)
     if decision.signal_id is None:
-        state = "Error" if decision.outcome == "error" else "No signal"
-        tone = "bad" if state == "Error" else "quiet"
+        failed = decision.outcome == "error"
+        tone, state = ("bad", "Error") if failed else ("quiet", "No signal")
         return Step("signal", "Signal", "–", tone, state, at, reason)
-    state = formats.words(decision.outcome)
+    state = word_of(decision)
     return Step("signal", "Signal", "✓", "ok", state, at, reason)
 
 

@@ -15,6 +15,7 @@ from trading_system.contracts.ingestion import BarView
 from trading_system.contracts.risk import RiskOutcomeView
 from trading_system.contracts.strategy import DecisionView
 from trading_web import formats
+from trading_web.decision_words import side_of
 
 Figure = dict[str, Any]
 Trace = dict[str, Any]
@@ -212,7 +213,7 @@ def _signals(
             continue
         link = f"/explain/{decision.decision_id}"
         bar = bars[number]
-        buys = decision.outcome == "buy" or (decision.score or 0) > 0
+        buys = side_of(decision) == "buy"
         kind = "Buy signal" if buys else "Sell signal"
         y = bar.low - reach if buys else bar.high + reach
         text = f"{kind}: {decision.reason}"

@@ -2,7 +2,7 @@
 
 import re
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -11,6 +11,8 @@ MINUS: Final = "−"
 MISSING: Final = "—"
 NARROW: Final = "\u202f"
 
+# A number may be larger than the 28 digits of the usual context.
+_ANY_SIZE: Final = Context(prec=400, rounding=ROUND_HALF_EVEN)
 _NEGATIVE: Final = re.compile(r"(?<![\w.])-(?=[\d.$])")
 
 Numeric = Decimal | float | int
@@ -204,7 +206,7 @@ def _decimal(value: Numeric | None) -> Decimal | None:
 
 
 def _rounded(number: Decimal, places: int) -> Decimal:
-    return number.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_EVEN)
+    return number.quantize(Decimal(1).scaleb(-places), context=_ANY_SIZE)
 
 
 def _positive_zero(number: Decimal) -> Decimal:

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
-from trading_web import formats, order_states
+from trading_web import decision_words, formats, order_states
 from trading_web.cells import Cell
 from trading_web.static import asset_url
 
@@ -32,6 +32,8 @@ def render(
     target = request.headers.get("HX-Target", "").rpartition("#")[2]
     block = template.blocks.get(target)
     values = {"request": request, "shell": request.state.shell, **context}
+    # A block that is rendered alone does not see what its template imports.
+    values["ui"] = templates.get_template("_macros.html").make_module(values)
     if block is None or request.headers.get("HX-Request") != "true":
         body = template.render(values)
     else:
@@ -80,6 +82,7 @@ def signed_percent(value: Decimal | float | None) -> Markup:
 templates.globals.update(
     asset=asset_url,
     cell=cell,
+    decision_words=decision_words,
     escape=escape,
     formats=formats,
     moment=moment,

@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -13,7 +14,7 @@ import httpx
 from pydantic import SecretStr, TypeAdapter
 
 from trading_system.clients import Services
-from trading_system.config.settings import Settings
+from trading_system.config.settings import LIVE_URL, Settings
 from trading_system.contracts.analytics import RoundTripView
 from trading_system.contracts.execution import (
     AccountView,
@@ -65,6 +66,10 @@ SECRET = "a secret of the tests, long enough to sign with"
 
 def settings(mode: str = "simulated", **values: Any) -> Settings:
     """Return settings that need no environment."""
+    if mode != "simulated":
+        values |= {"alpaca_api_key": "key", "alpaca_secret_key": "secret"}
+    if mode == "live":
+        values["alpaca_base_url"] = LIVE_URL
     return Settings(
         trading_mode=mode,
         session_secret=SecretStr(SECRET),
@@ -189,8 +194,14 @@ def empty() -> FakeServices:
 def trading() -> FakeServices:
     """Return services in the middle of a trading day."""
     fake = empty()
-    fake.answers |= Market().answers()
+    fake.answers |= a_market().answers()
     return fake
+
+
+@cache
+def a_market() -> "Market":
+    """Return the market that tests share; its rows cannot be changed."""
+    return Market()
 
 
 class Market:
@@ -280,7 +291,7 @@ class Market:
         for i in range(20, len(bars)):
             bar, score = bars[i], bars[i].close / bars[i - 20].close - 1
             signals = abs(score) > 0.02
-            outcome = "buy" if score > 0.02 else "sell" if score < -0.02 else "none"
+            side = "buy" if score > 0 else "sell"
             found = decision_id(STRATEGY, symbol, TIMEFRAME, bar.bar_end)
             decision = DecisionView(
                 decision_id=found,
@@ -294,7 +305,7 @@ class Market:
                 bar_start=bar.timestamp,
                 bar_end=bar.bar_end,
                 close=bar.close,
-                outcome=outcome,
+                outcome="signal" if signals else "no_signal",
                 score=score,
                 reason=f"20-bar return {score:.4f} against threshold 0.0200",
                 indicators={"return_20": score, "close": bar.close},
@@ -304,11 +315,13 @@ class Market:
             )
             self.decisions.insert(0, decision)
             if signals and symbol != "SPY":
-                self._answer(decision, bars[i + 1] if i + 1 < len(bars) else None)
+                self._answer(decision, side, bars[i + 1] if i + 1 < len(bars) else None)
 
-    def _answer(self, decision: DecisionView, follows: BarView | None) -> None:
+    def _answer(
+        self, decision: DecisionView, side: str, follows: BarView | None
+    ) -> None:
         assert decision.signal_id is not None
-        symbol, side = decision.symbol, decision.outcome
+        symbol = decision.symbol
         held = self.held.get(symbol)
         at_target = (side == "buy") == (held is not None)
         crowded = side == "buy" and len(self.held) >= 4
@@ -318,7 +331,9 @@ class Market:
             "AT_TARGET": "The position is at its target already.",
             "MAX_OPEN_POSITIONS": "4 positions are open, and 4 are allowed.",
         }.get(code, "Every check passed.")
-        quantity = Decimal(int(10_000 / decision.close)) if not held else held.quantity
+        quantity = (
+            Decimal(int(10_000 / (decision.close or 1))) if not held else held.quantity
+        )
         order = order_id(decision.signal_id)
         self.outcomes.insert(
             0,
@@ -447,7 +462,7 @@ class Market:
             correlation_id=decision.correlation_id,
             strategy=STRATEGY,
             symbol=decision.symbol,
-            signal=decision.outcome,
+            signal="buy" if (decision.score or 0) > 0 else "sell",
             timestamp=decision.bar_end,
             decision_price=Decimal(str(decision.close)),
         )

@@ -10,12 +10,13 @@ from starlette.responses import Response
 
 from trading_system.contracts.ingestion import BarView
 from trading_web import formats
+from trading_web.errors import PageRoute
 from trading_web.figures import Figure, bar_figure
 from trading_web.order_states import is_open
 from trading_web.rendering import render
 from trading_web.shell import OnDesk
 
-router = APIRouter()
+router = APIRouter(route_class=PageRoute)
 
 TIMEFRAMES: Final = {"1h": "1 hour", "1d": "1 day"}
 LOADED: Final = {"1h": timedelta(days=150), "1d": timedelta(days=800)}

@@ -8,12 +8,13 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
 from trading_system.errors import NotFound
+from trading_web.errors import PageRoute
 from trading_web.explanation import Explanation, around, sentence, steps
 from trading_web.figures import Figure, bar_figure
 from trading_web.rendering import render
 from trading_web.shell import OnDesk
 
-router = APIRouter()
+router = APIRouter(route_class=PageRoute)
 
 
 @router.get("/explain")

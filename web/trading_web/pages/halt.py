@@ -8,10 +8,11 @@ from starlette.responses import Response
 
 from trading_system.errors import TradingError
 from trading_system.vocabulary import TradingMode
+from trading_web.errors import PageRoute
 from trading_web.rendering import render
 from trading_web.shell import OnDesk
 
-router = APIRouter()
+router = APIRouter(route_class=PageRoute)
 
 BY = "dashboard"
 

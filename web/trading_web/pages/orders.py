@@ -8,11 +8,12 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
 from trading_system.contracts.execution import OrderView
+from trading_web.errors import PageRoute
 from trading_web.order_states import is_open
 from trading_web.rendering import render
 from trading_web.shell import OnDesk
 
-router = APIRouter()
+router = APIRouter(route_class=PageRoute)
 
 TABS: Final = {
     "working": "Working",

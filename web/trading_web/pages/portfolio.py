@@ -12,12 +12,13 @@ from trading_system.contracts.ingestion import BarView
 from trading_system.contracts.risk import RiskOutcomeView
 from trading_web import formats
 from trading_web.cells import account_cells, position_cells
+from trading_web.errors import PageRoute
 from trading_web.figures import Figure, equity_figure
 from trading_web.order_states import is_open
 from trading_web.rendering import render
 from trading_web.shell import OnDesk
 
-router = APIRouter()
+router = APIRouter(route_class=PageRoute)
 
 RANGES: Final = {
     "1D": timedelta(days=1),

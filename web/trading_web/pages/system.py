@@ -6,10 +6,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
+from trading_web.errors import PageRoute
 from trading_web.rendering import render
 from trading_web.shell import OnDesk
 
-router = APIRouter()
+router = APIRouter(route_class=PageRoute)
 
 ROLES: Final = {
     "ingestion": "Bars: fetched, checked, stored",
@@ -38,12 +39,15 @@ def read_system(request: Request, desk: OnDesk) -> HTMLResponse:
     log = desk.ask(
         "log-warnings", lambda: services.notification.logs(level="WARNING", limit=20)
     )
+    failing_first = dict(
+        sorted(health.items(), key=lambda item: item[1].problem is None)
+    )
     failing = [name for name, answer in health.items() if answer.problem]
     return render(
         request,
         "system.html",
         roles=ROLES,
-        health=health,
+        health=failing_first,
         failing=failing,
         warned=[
             name

@@ -1,0 +1,131 @@
+"""Figures: what Plotly accepts, on an axis that no calendar can bend."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import plotly.graph_objects as go
+import pytest
+from fake_services import a_market, trading
+
+from trading_system.contracts.execution import EquityPoint
+from trading_web.figures import Span, Timeline, bar_figure, equity_figure
+from trading_web.pages.chart import daily
+
+pytestmark = pytest.mark.unit
+
+MARKET = a_market()
+
+
+def painted(value: Any) -> Any:
+    """Put a real colour where a figure names one, as the page does."""
+    return json.loads(re.sub(r'"@[a-z_]+(/\d+)?"', '"#123456"', json.dumps(value)))
+
+
+def chart(symbol: str = "AAPL") -> dict[str, Any]:
+    def of(rows: Any) -> Any:
+        return [row for row in rows if row.symbol == symbol]
+
+    return bar_figure(
+        MARKET.bars[symbol],
+        of(MARKET.decisions),
+        of(MARKET.outcomes),
+        [],
+        of(MARKET.trades),
+        revision=symbol,
+    )
+
+
+def test_plotly_accepts_the_chart_of_bars():
+    figure = painted(chart())
+    go.Figure(data=figure["data"], layout=figure["layout"])
+    kinds = [trace["name"] for trace in figure["data"]]
+    assert kinds[:3] == ["AAPL", "Volume", "Score"]
+    assert {"Buy signal", "Bought", "Sold"} <= set(kinds)
+
+
+def test_plotly_accepts_the_chart_of_equity():
+    points = [
+        EquityPoint(
+            market_time=bar.bar_end, equity=Decimal(100_000 + i), cash=Decimal(0)
+        )
+        for i, bar in enumerate(MARKET.bars["SPY"])
+    ]
+    figure = painted(equity_figure(points, MARKET.bars["SPY"], revision="1W"))
+    go.Figure(data=figure["data"], layout=figure["layout"])
+    equity, held, drawdown = figure["data"]
+    assert held["y"][0] == equity["y"][0]
+    assert len(held["y"]) == len(equity["y"]) == len(drawdown["y"])
+    assert max(drawdown["y"]) <= 0
+
+
+def test_an_empty_chart_is_a_chart():
+    for figure in (
+        bar_figure([], [], [], [], [], revision="x"),
+        equity_figure([], [], revision="x"),
+    ):
+        done = painted(figure)
+        go.Figure(data=done["data"], layout=done["layout"])
+
+
+def test_bars_stand_one_apart_over_nights_weekends_and_clock_changes():
+    bars = chart("SPY")["data"][0]
+    assert bars["x"] == list(range(len(MARKET.bars["SPY"])))
+    axis = chart("SPY")["layout"]["meta"]["bars"]
+    assert axis["labels"][0].startswith("09:30")
+    # New York put its clocks back on 1 November 2026; the session begins at 09:30.
+    assert {axis["labels"][i][:5] for i in axis["sessions"]} == {"09:30"}
+
+
+def test_a_fill_stands_inside_the_bar_in_which_it_happened():
+    start = datetime(2026, 11, 20, 15, tzinfo=UTC)
+    hour = timedelta(hours=1)
+    line = Timeline([Span(start, start + hour), Span(start + hour, start + 2 * hour)])
+    assert line.place(start - hour) is None
+    assert line.place(start + hour / 2) == pytest.approx(0)
+    assert line.place(start + hour) == pytest.approx(0.6)
+    assert line.place(start + 3 * hour) == pytest.approx(1.6)
+
+
+def test_marks_lead_to_their_explanation():
+    marks = [t for t in chart()["data"] if t["name"] in ("Bought", "Buy signal")]
+    links = [point["link"] for trace in marks for point in trace["customdata"]]
+    assert links and all(link.startswith("/explain/") for link in links)
+
+
+def test_a_day_is_made_of_its_session_bars():
+    hours = MARKET.bars["SPY"][:7]
+    (day,) = daily(hours)
+    assert (day.open, day.close) == (hours[0].open, hours[-1].close)
+    assert day.high == max(bar.high for bar in hours)
+    assert day.volume == sum(bar.volume for bar in hours)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/figures/equity?range=All",
+        "/figures/equity?range=nonsense",
+        "/figures/bars/AAPL",
+        "/figures/bars/AAPL?tf=1d",
+        "/figures/bars/ZZZZ",
+    ],
+)
+async def test_a_figure_is_served_as_json(open_browser, path):
+    browser = open_browser(trading())
+    await browser.sign_in()
+    answer = await browser.get(path)
+    assert answer.status_code == 200
+    assert set(answer.json()) == {"data", "layout", "caption"}
+
+
+async def test_a_figure_without_its_service_is_a_problem(open_browser):
+    fake = trading()
+    fake.down.add("ingestion")
+    browser = open_browser(fake)
+    await browser.sign_in()
+    answer = await browser.http.get("/figures/bars/AAPL")
+    assert answer.status_code == 503
+    assert "does not answer" in answer.json()["detail"]

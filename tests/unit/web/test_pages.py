@@ -1,0 +1,205 @@
+"""Each page with a market, without one, and with services that are silent."""
+
+import re
+
+import pytest
+from fake_services import a_market, empty, trading
+
+pytestmark = pytest.mark.unit
+
+PAGES = ("/", "/orders?tab=history", "/charts/AAPL", "/explain", "/system", "/halt")
+SERVICES = ("ingestion", "strategy", "risk", "execution", "analytics", "notification")
+TABS = ("working", "history", "executions", "trades", "denied")
+
+
+def text_of(page: str) -> str:
+    """Return what a person reads on a page."""
+    body = re.sub(r"<(script|style|title|head).*?</\1>", " ", page, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body))
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("mode", ["simulated", "paper", "live"])
+async def test_every_page_says_whose_market_it_is(open_browser, path, mode):
+    browser = open_browser(trading(), mode)
+    await browser.sign_in()
+    page = (await browser.get(path)).text
+    assert f'<span class="badge mode">{mode.upper()}</span>' in page
+    assert re.search(rf"<title>.* · {mode.upper()} · Trading</title>", page)
+    assert f'data-mode="{mode}"' in page
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_every_page_is_whole_and_has_nothing_unformatted(open_browser, path):
+    browser = open_browser(trading())
+    await browser.sign_in()
+    answer = await browser.get(path)
+    assert answer.status_code == 200
+    assert answer.text.count("<h1") == 1
+    words = text_of(answer.text)
+    assert not re.search(r"\bNone\b|\bnan\b|\bNaN\b|N/A|Decimal\(", words)
+    assert not re.search(r'style="|onclick=|<script>', answer.text)
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_with_nothing_stored_no_page_invents_a_number(open_browser, path):
+    browser = open_browser(empty())
+    await browser.sign_in()
+    answer = await browser.get(path)
+    assert answer.status_code == 200
+    body = answer.text.split('<main id="main"')[1].split("</main>")[0]
+    amounts = re.findall(r"\$[\d,]+\.\d\d", text_of("<main " + body))
+    # Cash, equity and buying power of a new account are facts; all else is zero.
+    assert set(amounts) <= {"$100,000.00", "$200,000.00", "$0.00"}
+
+
+@pytest.mark.parametrize("tab", TABS)
+async def test_an_empty_list_says_why_and_what_comes_next(open_browser, tab):
+    browser = open_browser(empty())
+    await browser.sign_in()
+    page = (await browser.get(f"/orders?tab={tab}")).text
+    assert '<div class="empty">' in page
+    assert "<table" not in page.split('<main id="main"')[1]
+
+
+@pytest.mark.parametrize("tab", TABS)
+async def test_a_list_shows_its_rows_with_their_reasons(open_browser, tab):
+    browser = open_browser(trading())
+    await browser.sign_in()
+    page = (await browser.get(f"/orders?tab={tab}")).text
+    assert '<table class="data cards">' in page
+    assert "/explain/" in page
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_silent_service_never_takes_the_page_away(open_browser, path, service):
+    fake = trading()
+    fake.down.add(service)
+    browser = open_browser(fake)
+    await browser.sign_in()
+    answer = await browser.get(path)
+    assert answer.status_code == 200
+    if service in ("execution", "risk"):
+        expected = "not known" if service == "risk" else "Market clock unknown"
+        assert expected in answer.text
+
+
+async def test_values_that_were_read_before_stay_and_are_marked_stale(open_browser):
+    fake = trading()
+    browser = open_browser(fake)
+    await browser.sign_in()
+    before = (await browser.get("/")).text
+    equity = re.search(r'data-cell="account.equity"[^>]*>([^<]+)', before)
+    fake.down.add("execution")
+    after = (await browser.get("/")).text
+    assert equity is not None and equity.group(0) in after
+    assert after.count('data-state="stale"') >= 2
+    assert "These values were read at" in after
+
+
+async def test_an_unknown_trading_state_is_never_shown_as_trading(open_browser):
+    fake = trading()
+    browser = open_browser(fake)
+    await browser.sign_in()
+    await browser.get("/")
+    fake.down.add("risk")
+    page = (await browser.get("/")).text
+    assert "Trading on" not in page
+    assert "The trading state is not known." in page
+
+
+@pytest.mark.parametrize(
+    ("path", "section"),
+    [
+        ("/", "kpis"),
+        ("/", "positions"),
+        ("/", "activity"),
+        ("/orders?tab=history", "list"),
+        ("/charts/AAPL", "decisions"),
+        ("/explain", "list"),
+        ("/system", "services"),
+    ],
+)
+async def test_a_section_is_the_same_alone_and_in_its_page(open_browser, path, section):
+    browser = open_browser(trading())
+    await browser.sign_in()
+    page = (await browser.get(path)).text
+    target = f"section#{section}"
+    part = await browser.get(path, HX_Request="true", HX_Target=target)
+    assert "<html" not in part.text
+    assert part.text.strip()
+    assert part.text.strip() in page
+    assert "HX-Target" in part.headers["vary"]
+
+
+async def test_rows_can_be_narrowed_to_a_symbol(open_browser):
+    browser = open_browser(trading())
+    await browser.sign_in()
+    page = (await browser.get("/orders?tab=history&symbol=xom")).text
+    rows = re.findall(r'<tr id="order-.*?</tr>', page, re.DOTALL)
+    assert rows and all("/charts/XOM" in row for row in rows)
+    none = (await browser.get("/orders?tab=history&symbol=ZZZ")).text
+    assert "Nothing matches ZZZ." in none
+
+
+async def test_what_a_service_says_is_text_and_never_markup(open_browser):
+    fake = trading()
+    market = a_market()
+    evil = market.outcomes[0].model_copy(
+        update={"detail": "<script>alert(1)</script>", "code": "X", "outcome": "denied"}
+    )
+    fake.answers["risk", "/outcomes"] = [evil]
+    browser = open_browser(fake)
+    await browser.sign_in()
+    for path in ("/", "/orders?tab=denied"):
+        page = (await browser.get(path)).text
+        assert "<script>alert" not in page
+        assert "&lt;script&gt;alert" in page
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/charts/..%2f..%2fetc", "/charts/aapl'--", "/explain/not-a-uuid", "/nowhere"],
+)
+async def test_a_page_that_cannot_be_is_an_error_page(open_browser, path):
+    browser = open_browser(trading())
+    await browser.sign_in()
+    answer = await browser.get(path)
+    assert answer.status_code in (404, 422)
+    assert "Go to the portfolio" in answer.text
+
+
+async def test_a_script_gets_a_problem_document(open_browser):
+    browser = open_browser(trading())
+    await browser.sign_in()
+    answer = await browser.http.get("/nowhere", headers={"Accept": "application/json"})
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == 404
+
+
+async def test_a_working_order_can_be_canceled(open_browser):
+    fake = trading()
+    browser = open_browser(fake)
+    await browser.sign_in()
+    page = (await browser.get("/orders?tab=working")).text
+    action = re.search(r'action="(/orders/([^/]+)/cancel)"', page)
+    assert action is not None
+    fake.answers["execution", action.group(1)] = {
+        "order_id": action.group(2),
+        "status": "PENDING_CANCEL",
+        "detail": "asked",
+    }
+    assert (await browser.send(action.group(1))).status_code == 303
+    assert fake.posted[-1][:2] == ("execution", action.group(1))
+
+
+async def test_health_says_which_services_answer(open_browser):
+    fake = empty()
+    browser = open_browser(fake)
+    assert (await browser.get("/health")).json()["status"] == "pass"
+    fake.down.add("risk")
+    answer = await browser.get("/health")
+    assert (answer.status_code, answer.json()["status"]) == (200, "warn")
+    fake.down |= set(SERVICES)
+    assert (await browser.get("/health")).status_code == 503
