@@ -22,6 +22,7 @@ from paper_exchange.api import (
 from paper_exchange.api.http import Gate, Json, error_answer
 from paper_exchange.errors import ApiError
 from paper_exchange.exchange import Exchange
+from paper_exchange.faults import Faults
 from paper_exchange.pacer import Pacer
 
 LOG = logging.getLogger(__name__)
@@ -49,7 +50,8 @@ def create(
     app.state.exchange = exchange
     app.state.pacer = pacer
     app.state.control_token = control_token
-    app.state.trade_updates = trade_updates.TradeUpdates()
+    active = app.state.faults = Faults(exchange.seed)
+    app.state.trade_updates = trade_updates.TradeUpdates(active)
     app.state.market_stream = market_stream.MarketStream(exchange)
     exchange.listeners.append(app.state.trade_updates.publish)
     pacer.after_step.append(app.state.market_stream.publish)
@@ -67,7 +69,11 @@ def create(
     app.add_exception_handler(HTTPException, _unknown_path)
     app.add_exception_handler(Exception, _failed)
     app.add_middleware(
-        Gate, exchange=exchange, pacer=pacer, per_minute=requests_per_minute
+        Gate,
+        exchange=exchange,
+        pacer=pacer,
+        active=active,
+        per_minute=requests_per_minute,
     )
     return app
 

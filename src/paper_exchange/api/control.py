@@ -8,10 +8,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from paper_exchange import instants, numbers
+from paper_exchange import faults, instants, numbers
 from paper_exchange.api.context import exchange_of
 from paper_exchange.api.http import Json, find_account, json_body
 from paper_exchange.errors import ApiError, invalid, unprocessable
+from paper_exchange.faults import Faults
 from paper_exchange.market.interventions import KINDS, Intervention
 from paper_exchange.pacer import FASTEST, Pacer
 
@@ -162,6 +163,33 @@ async def move_price(request: Request) -> Response:
     act = Intervention(kind, symbol, exchange.now, float(value))
     exchange.intervene(act)
     return Json(act.record())
+
+
+@router.get("/control/faults", response_class=Json)
+async def list_faults(request: Request) -> Response:
+    """Return the faults in force."""
+    check_token(request)
+    active: Faults = request.app.state.faults
+    return Json([fault.record() for fault in active.active])
+
+
+@router.post("/control/faults", response_class=Json)
+async def add_fault(request: Request) -> Response:
+    """Put a fault in force."""
+    check_token(request)
+    fault = faults.read(await json_body(request))
+    active: Faults = request.app.state.faults
+    active.active.append(fault)
+    return Json(fault.record())
+
+
+@router.delete("/control/faults", status_code=204)
+async def remove_faults(request: Request) -> Response:
+    """Put an end to every fault."""
+    check_token(request)
+    active: Faults = request.app.state.faults
+    active.active.clear()
+    return Response(status_code=204)
 
 
 @router.get("/health", response_class=Json)

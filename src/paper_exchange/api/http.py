@@ -1,11 +1,10 @@
 """What every request passes: size, keys, rate limit, market time, tape, error shape."""
 
+import asyncio
 import hmac
-import logging
 import time
 from base64 import b64decode
 from binascii import Error as NotBase64
-from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -15,12 +14,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from paper_exchange import faults
 from paper_exchange.accounts import Account
 from paper_exchange.errors import ApiError, invalid, malformed
 from paper_exchange.exchange import Exchange
+from paper_exchange.faults import Fault, Faults
 from paper_exchange.pacer import Pacer
 
-LOG = logging.getLogger(__name__)
 LARGEST_BODY = 1_000_000
 PER_MINUTE = 200
 # Faster than this a client is driven step by step and must never be held up.
@@ -108,11 +108,17 @@ class Gate:
     """ASGI middleware around both APIs."""
 
     def __init__(
-        self, app: ASGIApp, exchange: Exchange, pacer: Pacer, per_minute: int
+        self,
+        app: ASGIApp,
+        exchange: Exchange,
+        pacer: Pacer,
+        active: Faults,
+        per_minute: int,
     ) -> None:
         self._app = app
         self._exchange = exchange
         self._pacer = pacer
+        self._faults = active
         self._limits = {
             "trading": RateLimit(pacer, per_minute),
             "data": RateLimit(pacer, per_minute),
@@ -165,9 +171,51 @@ class Gate:
                     self._note(scope, body, status, bytes(answered))
             await send(message)
 
-        await self._app(scope, _again(body, receive), answer_with_headers)
+        fault = self._faults.for_request(method, path, body)
+        if fault is None:
+            await self._app(scope, _again(body, receive), answer_with_headers)
+        else:
+            self._exchange.note_only("fault", {"path": path, **fault.record()})
+            if fault.kind == "429_without_headers":
+                headers.clear()
+            await self._struck(fault, scope, body, receive, answer_with_headers)
         if not watch and not is_data and path != "/v2/clock":
             self._note(scope, b"", status, b"")
+
+    async def _struck(
+        self, fault: Fault, scope: Scope, body: bytes, receive: Receive, send: Send
+    ) -> None:
+        """Answer a request as a fault has it."""
+        if fault.kind in faults.BEFORE:
+            await _send(send, *faults.refusal(fault.kind))
+            return
+        if fault.kind == "hang_before_accepting":
+            await asyncio.sleep(fault.seconds)
+        status, content_type, answer = 500, b"application/json", bytearray()
+
+        async def keep(message: Message) -> None:
+            nonlocal status, content_type
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                content_type = dict(message["headers"]).get(
+                    b"content-type", content_type
+                )
+            else:
+                answer.extend(message.get("body", b""))
+
+        await self._app(scope, _again(body, receive), keep)
+        if fault.kind == "hang_after_accepting":
+            await asyncio.sleep(fault.seconds)
+        if fault.kind == "504_after_accepting":
+            await _send(send, *faults.refusal(fault.kind))
+        elif fault.kind == "reset":
+            # Fewer bytes than announced: the server breaks the connection off.
+            await _send(send, status, content_type, bytes(answer), is_whole=False)
+        elif fault.kind in faults.AFTER:
+            content = faults.damaged(fault, bytes(answer))
+            await _send(send, status, content_type, content)
+        else:
+            await _send(send, status, content_type, bytes(answer))
 
     def _note(self, scope: Scope, body: bytes, status: int, answer: bytes) -> None:
         what: dict[str, Any] = {
@@ -184,6 +232,19 @@ class Gate:
         if answer:
             what["answer"] = _shown(answer)
         self._exchange.note_only("request", what)
+
+
+async def _send(
+    send: Send, status: int, content_type: bytes, body: bytes, is_whole: bool = True
+) -> None:
+    headers = [(b"content-type", content_type)]
+    if status != 204:
+        headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    content = body if is_whole else body[: len(body) // 2]
+    await send(
+        {"type": "http.response.body", "body": content, "more_body": not is_whole}
+    )
 
 
 def is_api(path: str) -> bool:
@@ -263,6 +324,3 @@ def _shown(content: bytes) -> Any:
         return orjson.loads(content)
     except orjson.JSONDecodeError:
         return content[:2_000].decode("utf-8", "replace")
-
-
-Handler = Callable[[Request], Any]

@@ -11,6 +11,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from paper_exchange.api.http import find_account
 from paper_exchange.exchange import Exchange
+from paper_exchange.faults import Faults
 from paper_exchange.transaction import Update
 
 router = APIRouter()
@@ -33,7 +34,8 @@ class Subscriber:
         try:
             self.frames.put_nowait(pack(message))
         except asyncio.QueueFull:
-            self.is_too_slow = True
+            # What it missed it has to ask for, as after any lost connection.
+            self._task = asyncio.ensure_future(self._socket.close(1008))
             return
         self.unsent += 1
 
@@ -48,13 +50,27 @@ class Subscriber:
 class TradeUpdates:
     """Everyone who listens, by account."""
 
-    def __init__(self) -> None:
+    def __init__(self, active: Faults) -> None:
+        self._faults = active
         self._listening: defaultdict[str, set[Subscriber]] = defaultdict(set)
 
     def publish(self, update: Update) -> None:
         """Hand an event to the listeners of its account."""
-        for subscriber in self._listening[update.account]:
-            subscriber.put({"stream": "trade_updates", "data": update.data})
+        listening = self._listening[update.account]
+        if not listening:
+            return
+        fault = self._faults.for_stream(update.data["order"]["client_order_id"])
+        if fault is not None and fault.kind in ("stream_drop", "stream_mute"):
+            return
+        message = {"stream": "trade_updates", "data": update.data}
+        for subscriber in list(listening):
+            if fault is not None and fault.kind == "stream_delay":
+                loop = asyncio.get_running_loop()
+                loop.call_later(fault.seconds, subscriber.put, message)
+                continue
+            subscriber.put(message)
+            if fault is not None and fault.kind == "stream_duplicate":
+                subscriber.put(message)
 
     @property
     def unsent(self) -> int:
@@ -130,6 +146,8 @@ def _answer(
         key = data.get("key_id") or message.get("key") or ""
         secret = data.get("secret_key") or message.get("secret") or ""
         found = find_account(exchange, str(key), str(secret))
+        if state.faults.refuses_streams():
+            found = None
         status = "authorized" if found else "unauthorized"
         subscriber.put(
             {

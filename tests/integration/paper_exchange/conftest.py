@@ -46,7 +46,7 @@ class RunningExchange:
             method, self.url + path, timeout=60, trust_env=False, **options
         )
 
-    def control(self, path: str = "/control/clock", **body: Any) -> dict[str, Any]:
+    def control(self, path: str = "/control/clock", /, **body: Any) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {TOKEN}"}
         if not body:
             answer = self.raw("GET", path, headers=headers)

@@ -138,6 +138,37 @@ def test_a_cancellation_is_told(exchange: Any, listener: Listener) -> None:
     assert exchange.control()["pending"] == 0
 
 
+def test_events_can_be_lost_doubled_and_late(exchange: Any, listener: Listener) -> None:
+    client = exchange.trading()
+
+    def place(name: str) -> None:
+        client.submit_order(
+            LimitOrderRequest(
+                symbol="KO",
+                qty=1,
+                side=OrderSide.BUY,
+                time_in_force=TimeInForce.GTC,
+                limit_price=1,
+                client_order_id=name,
+            )
+        )
+
+    for kind in ("drop", "duplicate", "delay"):
+        exchange.control(
+            "/control/faults",
+            kind=f"stream_{kind}",
+            client_order_id=kind,
+            seconds=0.5,
+        )
+        place(kind)
+    place("last")
+    heard = listener.wait(
+        lambda heard: [one.order.client_order_id for one in heard].count("delay") == 2
+    )
+    told = [one.order.client_order_id for one in heard]
+    assert told == ["duplicate"] * 4 + ["last"] * 2 + ["delay"] * 2
+
+
 async def test_wrong_keys_and_broken_frames_hear_unauthorized_and_no_more(
     exchange: Any,
 ) -> None:

@@ -1,0 +1,142 @@
+"""Each fault of the menu, seen from the client."""
+
+import time
+from typing import Any
+
+import httpx
+import pytest
+from alpaca.common.exceptions import APIError
+from pydantic import ValidationError
+
+pytestmark = pytest.mark.integration
+
+AUTHORIZED = {"Authorization": "Bearer control-token"}
+
+
+def order(name: str) -> dict[str, Any]:
+    return {
+        "symbol": "KO",
+        "qty": "1",
+        "side": "buy",
+        "type": "limit",
+        "limit_price": "1",
+        "time_in_force": "gtc",
+        "client_order_id": name,
+    }
+
+
+def place(exchange: Any, name: str) -> httpx.Response:
+    answer: httpx.Response = exchange.raw("POST", "/v2/orders", json=order(name))
+    return answer
+
+
+def exists(exchange: Any, name: str) -> bool:
+    answer = exchange.raw(
+        "GET", "/v2/orders:by_client_order_id", params={"client_order_id": name}
+    )
+    return bool(answer.status_code == 200)
+
+
+def strike(exchange: Any, kind: str, **more: Any) -> None:
+    fault = {"method": "POST", "path": "/v2/orders", "count": 1, **more, "kind": kind}
+    exchange.control("/control/faults", **fault)
+
+
+@pytest.fixture
+def trading(lasting_exchange: Any) -> Any:
+    lasting_exchange.raw("DELETE", "/control/faults", headers=AUTHORIZED)
+    return lasting_exchange
+
+
+def test_what_is_refused_outright_has_no_effect(trading: Any) -> None:
+    for kind, status in (
+        ("429", 429),
+        ("429_without_headers", 429),
+        ("500", 500),
+        ("502_html", 502),
+        ("503", 503),
+        ("duplicate_id", 422),
+    ):
+        strike(trading, kind)
+        answer = place(trading, kind)
+        assert answer.status_code == status
+        assert ("x-ratelimit-limit" in answer.headers) == (
+            kind != "429_without_headers"
+        )
+        assert not exists(trading, kind)
+    assert place(trading, "afterwards").status_code == 200
+
+
+def test_an_accepted_order_can_look_like_a_time_out(trading: Any) -> None:
+    strike(trading, "504_after_accepting")
+    assert place(trading, "late").status_code == 504
+    assert exists(trading, "late")
+
+
+def test_an_answer_can_hang_or_the_order_itself(trading: Any) -> None:
+    for kind in ("hang_after_accepting", "hang_before_accepting"):
+        strike(trading, kind, seconds=1)
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(
+                trading.url + "/v2/orders",
+                json=order(kind),
+                headers={"APCA-API-KEY-ID": "paper", "APCA-API-SECRET-KEY": "paper"},
+                timeout=0.3,
+                trust_env=False,
+            )
+        assert exists(trading, kind) == (kind == "hang_after_accepting")
+        deadline = time.monotonic() + 10
+        while not exists(trading, kind):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_a_connection_can_break_in_the_middle_of_the_answer(trading: Any) -> None:
+    strike(trading, "reset")
+    with pytest.raises(httpx.RemoteProtocolError):
+        place(trading, "broken")
+    assert exists(trading, "broken")
+
+
+def test_an_answer_can_be_cut_or_of_another_shape(trading: Any) -> None:
+    strike(trading, "truncated")
+    with pytest.raises(ValueError):
+        place(trading, "cut").json()
+    strike(trading, "unknown_field")
+    assert "brand_new_field" in place(trading, "more").json()
+    client = trading.trading()
+    for kind in ("missing_field", "retyped_field"):
+        trading.control(
+            "/control/faults", kind=kind, path="/v2/account", count=1, field="id"
+        )
+        with pytest.raises((ValidationError, ValueError, AttributeError)):
+            client.get_account()
+    assert client.get_account().cash == "100000"
+
+
+def test_a_fault_can_wait_for_one_order(trading: Any) -> None:
+    strike(trading, "503", client_order_id="the one")
+    assert place(trading, "another").status_code == 200
+    assert place(trading, "the one").status_code == 503
+
+
+def test_a_fault_without_count_strikes_until_it_is_removed(trading: Any) -> None:
+    trading.control("/control/faults", kind="500", path="/v2/clock")
+    for _ in range(3):
+        with pytest.raises(APIError):
+            trading.trading().get_clock()
+    assert len(trading.raw("GET", "/control/faults", headers=AUTHORIZED).json()) == 1
+    trading.raw("DELETE", "/control/faults", headers=AUTHORIZED)
+    assert trading.trading().get_clock() is not None
+
+
+def test_a_fault_that_makes_no_sense_is_refused(trading: Any) -> None:
+    for body in (
+        {},
+        {"kind": "earthquake"},
+        {"kind": "500", "count": 0},
+        {"kind": "500", "probability": 2},
+        {"kind": "500", "speed": 1},
+    ):
+        answer = trading.raw("POST", "/control/faults", headers=AUTHORIZED, json=body)
+        assert answer.status_code == 422, body
