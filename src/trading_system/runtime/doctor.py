@@ -24,7 +24,7 @@ from trading_system.runtime import (
 )
 from trading_system.runtime.data_directory import LEAST_FREE_BYTES, DataDirectory
 from trading_system.runtime.databases import SERVICE_ROLES
-from trading_system.runtime.faults import Fault
+from trading_system.runtime.faults import Fault, WrongConfiguration
 from trading_system.runtime.finding import Finding, State
 from trading_system.runtime.postgres import program as postgres_program
 from trading_system.runtime.run_file import Run
@@ -210,7 +210,13 @@ def _databases(settings: Settings, place: DataDirectory, run: Run) -> list[Findi
 
 def _revision(owner: str) -> str:
     databases.require_server(owner)
-    return f"revision {', '.join(migrate.revisions(owner)) or 'none'}"
+    found, wanted = migrate.revisions(owner), migrate.heads()
+    if found != wanted:
+        raise WrongConfiguration(
+            f"revision {', '.join(found) or 'none'}, and {', '.join(wanted)} is needed",
+            remedy="Start again: `trading down`, then `trading up`.",
+        )
+    return f"revision {', '.join(found)}"
 
 
 def _cache(settings: Settings, place: DataDirectory, secrets: Secrets, run: Run) -> str:

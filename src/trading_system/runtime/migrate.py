@@ -37,6 +37,12 @@ def refuse_newer(owner: str, config: Config) -> None:
         )
 
 
+def heads() -> tuple[str, ...]:
+    """Return the revisions that this code brings a database to: one."""
+    script = ScriptDirectory(str(shipped("migrations")))
+    return tuple(script.get_heads())
+
+
 def revisions(owner: str) -> tuple[str, ...]:
     """Return the revisions that a database is at: one, or none before the first."""
     engine = create_engine(urls.with_driver(owner, "psycopg2"), poolclass=NullPool)
