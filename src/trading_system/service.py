@@ -226,9 +226,9 @@ class _Process:
                     DeadLetter.status == "retrying",
                 )
             )
-        waiting = [w.name for w in self.workers if w.is_pending()]
-        if self.consumer.cursor < end:
-            waiting.append("consumer")
+        # The consumer first: what it handles may be work for the workers.
+        waiting = ["consumer"] if self.consumer.cursor < end else []
+        waiting += [w.name for w in self.workers if w.is_pending()]
         if retrying:
             waiting.append("retries")
         return IdleView(idle=not waiting, sequence=end, waiting_for=waiting)
