@@ -16,7 +16,11 @@ from trading_execution.operations import (
 )
 from trading_execution.operations.desk import Desk
 from trading_execution.ports import StreamUpdate, TradeStream
-from trading_system.contracts.execution import OrderFilled
+from trading_system.contracts.execution import (
+    OrderFilled,
+    OrderUnresolved,
+    ReconciliationCompleted,
+)
 from trading_system.contracts.ingestion import BarsIngested
 from trading_system.contracts.risk import OrderApproved, TradingStateChanged
 from trading_system.worker import Worker
@@ -25,6 +29,19 @@ IN_SESSION, AFTER_HOURS = 60.0, 600.0
 """Seconds between two reconciliations."""
 
 MOST_AT_ONCE = 100
+
+
+class Prompt(Worker):
+    """A worker that is woken by whoever finds it has work: lockstep waits for it."""
+
+    def is_pending(self) -> bool:
+        """Say whether this worker is at work or should be, and see that it is."""
+        if self._bell.is_set() or self.running:
+            return True
+        if self._pending():
+            self.wake()
+            return True
+        return False
 
 
 class Submitting:
@@ -72,18 +89,18 @@ class Booking:
         self._stream = stream
         self._updates: queue.SimpleQueue[StreamUpdate] = queue.SimpleQueue()
 
-    def listen(self, worker: Worker) -> None:
-        """Begin to hear the stream; each message wakes the worker."""
+    def listen(self, booker: Worker, comparer: Worker) -> None:
+        """Begin to hear the stream: a message is booked, a connection compared."""
 
         def heard(update: StreamUpdate) -> None:
             self._updates.put(update)
-            worker.wake()
+            booker.wake()
 
         def connected() -> None:
             # What happened while it was away is not told again.
             self._desk.trust.doubt("the stream has just connected")
-            self._desk.fills_due.set()
-            worker.wake()
+            self._desk.ask_for_fills()
+            comparer.wake()
 
         self._stream.start(heard, connected)
 
@@ -91,7 +108,7 @@ class Booking:
         """Book what was told, then what the record has beyond it."""
         desk = self._desk
         updates = self._drained()
-        if not desk.in_charge():
+        if not desk.in_charge() or not opening.are_open(desk):
             return
         if updates:
             fills.take_updates(desk, updates)
@@ -179,21 +196,30 @@ def workers(desk: Desk, stream: TradeStream) -> Sequence[Worker]:
     submitting, resolving = Submitting(desk), Resolving(desk)
     booking, marking = Booking(desk, stream), Marking(desk)
     reconciling = Reconciling(desk, stream)
-    book = Worker("book", booking.run, 2.0, (), booking.pending)
-    made = (
-        Worker("reconcile", reconciling.run, 1.0, (), reconciling.pending),
-        Worker(
-            "submit",
-            submitting.run,
-            1.0,
-            (OrderApproved, TradingStateChanged),
-            submitting.pending,
-        ),
-        Worker(
-            "resolve", resolving.run, 2.0, (TradingStateChanged,), resolving.pending
-        ),
-        book,
-        Worker("mark", marking.run, 1.0, (BarsIngested, OrderFilled), marking.pending),
+    comparer = Prompt("reconcile", reconciling.run, 1.0, (), reconciling.pending)
+    sender = Prompt(
+        "submit",
+        submitting.run,
+        1.0,
+        (OrderApproved, TradingStateChanged, ReconciliationCompleted),
+        submitting.pending,
     )
-    booking.listen(book)
+    # Not prompt: an order that the broker does not know is asked for with patience.
+    resolver = Worker(
+        "resolve",
+        resolving.run,
+        2.0,
+        (TradingStateChanged, OrderUnresolved),
+        resolving.pending,
+    )
+    booker = Prompt("book", booking.run, 2.0, (), booking.pending)
+    marker = Prompt(
+        "mark", marking.run, 1.0, (BarsIngested, OrderFilled), marking.pending
+    )
+    desk.on_fills_due = booker.wake
+    booking.listen(booker, comparer)
+    made = (comparer, sender, resolver, booker, marker)
+    for worker in made:
+        # The first look is at once: a start is a recovery.
+        worker.wake()
     return made

@@ -154,7 +154,8 @@ class AlpacaBroker:
             # They carry a date: begin with the whole day before.
             "after": _exclusive(moment - timedelta(days=1)),
         }
-        return self._pages("/v2/account/activities", query, forms.activity)
+        found = self._pages("/v2/account/activities", query, forms.activity)
+        return [activity for activity in found if activity is not None]
 
     def last_prices(self, symbols: Sequence[str]) -> dict[str, Decimal]:
         """Return the price of each symbol's last trade, where there is one."""

@@ -155,14 +155,12 @@ def fill(body: Any) -> BrokerFill:
     )
 
 
-def activity(body: Any) -> BrokerActivity:
-    """Return a fee, dividend, split or transfer."""
+def activity(body: Any) -> BrokerActivity | None:
+    """Return a fee, dividend, split or transfer; None for an execution."""
     fields = _object(body)
     said = _text(fields, "activity_type")
-    try:
-        day = date.fromisoformat(_text(fields, "date")[:10])
-    except ValueError:
-        raise NotUnderstood(f"date is {fields['date']!r}") from None
+    if said == ActivityType.FILL.value:
+        return None
     return BrokerActivity(
         activity_id=_text(fields, "id"),
         said=said,
@@ -170,10 +168,20 @@ def activity(body: Any) -> BrokerActivity:
         symbol=fields.get("symbol") or None,
         quantity=_optional(fields, "qty") or ZERO,
         amount=_optional(fields, "net_amount") or ZERO,
-        # Only the day is told; such bookings are made after its close.
-        time=datetime.combine(day, time(16), NEW_YORK).astimezone(UTC),
+        time=_booking_time(fields),
         description=str(fields.get("description") or ""),
     )
+
+
+def _booking_time(fields: Mapping[str, Any]) -> datetime:
+    if "date" not in fields:
+        return _instant(fields, "transaction_time")
+    try:
+        day = date.fromisoformat(_text(fields, "date")[:10])
+    except ValueError:
+        raise NotUnderstood(f"date is {fields['date']!r}") from None
+    # Only the day is told; such bookings are made after its close.
+    return datetime.combine(day, time(16), NEW_YORK).astimezone(UTC)
 
 
 def clock(body: Any, speed: float) -> ClockReading:

@@ -1,6 +1,7 @@
 """What the workers trade with: the database, the broker, the market's clock."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -85,6 +86,7 @@ class Desk:
     submitting: threading.Lock = field(default_factory=threading.Lock)
     fills_due: threading.Event = field(default_factory=threading.Event)
     """Set when the broker may have executions that are not booked."""
+    on_fills_due: Callable[[], None] = lambda: None
     booked_until: datetime | None = None
     """The market time up to which executions are known to be booked."""
     _account_id: str | None = None
@@ -99,6 +101,11 @@ class Desk:
             self.trust.doubt("this process has just become the executor")
             self.booked_until = None
         return True
+
+    def ask_for_fills(self) -> None:
+        """Have the broker's record of executions read soon."""
+        self.fills_due.set()
+        self.on_fills_due()
 
     @property
     def epoch(self) -> int:

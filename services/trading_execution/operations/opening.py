@@ -24,9 +24,8 @@ TRIES = 5
 
 def open_books(desk: Desk) -> bool:
     """Enter the account's cash and positions once, before any order; say if it did."""
-    with desk.database.read_only() as tx:
-        if tx.stream_state(desk.account_id) is not None:
-            return False
+    if are_open(desk):
+        return False
     found = _at_rest(desk)
     with desk.booking, desk.database.transaction() as tx:
         tx.fence(desk.epoch)
@@ -37,6 +36,12 @@ def open_books(desk: Desk) -> bool:
         len(found.positions),
     )
     return True
+
+
+def are_open(desk: Desk) -> bool:
+    """Say whether the books have been opened."""
+    with desk.database.read_only() as tx:
+        return tx.stream_state(desk.account_id) is not None
 
 
 @dataclass(frozen=True, slots=True)

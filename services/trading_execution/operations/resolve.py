@@ -85,7 +85,7 @@ def refresh(desk: Desk, row: Order, seen: BrokerOrder | None) -> bool:
         tx.fence(desk.epoch)
         order = tx.orders.lock(row.order_id)
         if not adopt(tx, order, seen, now):
-            desk.fills_due.set()
+            desk.ask_for_fills()
         return order.closed_at is not None
 
 
@@ -125,7 +125,7 @@ def _looked_up(
         if attempt is not None and attempt.ended_at is None:
             attempt.ended_at, attempt.outcome = utc_now(), "found"
         if not adopt(tx, order, seen, now):
-            desk.fills_due.set()
+            desk.ask_for_fills()
         return True
     order.misses, order.last_miss_at = order.misses + 1, utc_now()
     if order.status == OrderStatus.SUBMITTING:

@@ -121,7 +121,7 @@ def record(desk: Desk, answers: Sequence[Answered]) -> None:
         one_by_one(tx, desk.account_id, steps)
     if any(isinstance(answered.answer, Acknowledged) for answered in answers):
         # A market order may be executed by now; the record is asked, not the answer.
-        desk.fills_due.set()
+        desk.ask_for_fills()
 
 
 def _claim(tx: ExecutionTransaction, order: Order, epoch: int, now: datetime) -> Claim:
@@ -192,7 +192,7 @@ def _classified(
         if isinstance(answer, Acknowledged):
             attempt.outcome, attempt.detail = "accepted", answer.order.said
             if not adopt(tx, order, answer.order, now):
-                desk.fills_due.set()
+                desk.ask_for_fills()
             return
         refused = isinstance(answer, Refused)
         attempt.outcome = "refused" if refused else "unclear"
