@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import polars as pl
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, true
 from sqlalchemy.orm import Session
 
 from trading_core import bars
@@ -197,20 +197,22 @@ class Bars:
         self, symbols: Sequence[str], timeframe: str, feed: str, count: int = 1
     ) -> list[MarketBar]:
         """Return the newest bars of each symbol, oldest first within a symbol."""
-        names = func.unnest(list(symbols)).column_valued("wanted")
+        wanted = select(func.unnest(list(symbols)).label("symbol")).subquery("wanted")
         newest = (
             select(MarketBar)
             .where(
-                MarketBar.symbol == names,
+                MarketBar.symbol == wanted.c.symbol,
                 MarketBar.timeframe == timeframe,
                 MarketBar.feed == feed,
             )
             .order_by(MarketBar.timestamp.desc())
             .limit(count)
-            .correlate(names)
+            .correlate(wanted)
             .lateral("newest")
         )
-        keys = select(newest.c.symbol, newest.c.timestamp).select_from(names, newest)
+        keys = select(newest.c.symbol, newest.c.timestamp).select_from(
+            wanted.join(newest, true())
+        )
         found = select(MarketBar).where(
             MarketBar.timeframe == timeframe,
             MarketBar.feed == feed,
