@@ -54,6 +54,8 @@ class Account:
     """Equity at the last closes: New York date and dollars, oldest first."""
     closing_quantities: dict[str, Decimal] = field(default_factory=dict)
     """Shares held at the last close, by symbol."""
+    unbilled: list[tuple[Side, Decimal, Decimal]] = field(default_factory=list)
+    """Side, quantity and price of executions whose fees are not booked yet."""
     settings: dict[str, Any] = field(
         default_factory=lambda: {
             "dtbp_check": None,
@@ -103,6 +105,10 @@ class Account:
                 symbol: str(quantity)
                 for symbol, quantity in self.closing_quantities.items()
             },
+            "unbilled": [
+                [side, str(quantity), str(price)]
+                for side, quantity, price in self.unbilled
+            ],
             "settings": self.settings,
             "watchlists": self.watchlists,
         }
@@ -129,6 +135,10 @@ class Account:
                 symbol: Decimal(quantity)
                 for symbol, quantity in record["closing_quantities"].items()
             },
+            unbilled=[
+                (side, Decimal(quantity), Decimal(price))
+                for side, quantity, price in record["unbilled"]
+            ],
             settings=record["settings"],
             watchlists=record["watchlists"],
         )

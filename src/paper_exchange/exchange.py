@@ -7,7 +7,7 @@ has changed in one transaction, and only then tells the tape and the listeners.
 import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
@@ -34,6 +34,7 @@ from paper_exchange.sessions import Sessions, TradingDay
 from paper_exchange.store import Store
 from paper_exchange.tape import Tape
 from paper_exchange.transaction import Pending, Update
+from trading_core.costs import daily_fees
 from trading_core.matching import Fill, TimeInForce, match
 
 PRE_MARKET = 4 * HOUR
@@ -361,6 +362,7 @@ class Exchange:
         day = self.sessions.begun(boundary)
         if day is not None and boundary == day.close:
             self._close_auction(day)
+            self._book_fees(day)
             self._keep_closing_values(day)
         for order in list(self.open_orders.values()):
             if order.is_open and order.expires_at and order.expires_at <= boundary:
@@ -378,6 +380,39 @@ class Exchange:
             point = self.market.last_in_session(order.symbol, day, day.close)
             if point is not None:
                 self._meet(order, point, day.close)
+
+    def _book_fees(self, day: TradingDay) -> None:
+        """Charge each account the fees of its day, one activity for each kind."""
+        for account in self.accounts.values():
+            if not account.unbilled:
+                continue
+            fees = daily_fees(day.day, account.unbilled)
+            account.unbilled = []
+            self._pending.changes.accounts[account.id] = account
+            for name, amount in asdict(fees).items():
+                if amount:
+                    self._book_fee(account, day, name.upper(), amount)
+
+    def _book_fee(
+        self, account: Account, day: TradingDay, name: str, amount: Decimal
+    ) -> None:
+        account.cash -= amount
+        time = self.stamp()
+        body = {
+            "id": f"{_activity_time(time)}::{self.identity.next()}",
+            "activity_type": "FEE",
+            "date": day.day.isoformat(),
+            "net_amount": numbers.text(-amount),
+            "description": f"{name} fee for proceeds of {day.day.isoformat()}",
+            "symbol": None,
+            "qty": None,
+            "per_share_amount": None,
+            "status": "executed",
+        }
+        self._pending.changes.activities.append(
+            (account.id, time, self.identity.count, body)
+        )
+        self.note("fee", {"account": account.id, **body})
 
     def _keep_closing_values(self, day: TradingDay) -> None:
         for account in self.accounts.values():
@@ -471,6 +506,8 @@ class Exchange:
             self._leave(order)
         account = self.accounts[order.account]
         account.apply(order.symbol, order.side, fill.quantity, fill.price)
+        if self.market.fill_model.fees:
+            account.unbilled.append((order.side, fill.quantity, fill.price))
         changes = self._pending.changes
         changes.accounts[account.id] = account
         execution = self.identity.next()
@@ -608,9 +645,10 @@ class Exchange:
 
     def close(self) -> None:
         """Write what is left and let go of the files."""
-        self.commit()
-        self._tape.close()
-        self.store.close()
+        if not self._tape.is_closed:
+            self.commit()
+            self._tape.close()
+            self.store.close()
 
 
 def _boundaries_of(day: TradingDay) -> tuple[int, int, int, int]:

@@ -93,8 +93,9 @@ class _Past:
                 time = instants.parse(activity["transaction_time"])
             else:
                 cash += Decimal(activity["net_amount"])
+                # Booked at the close of its day, behind that day's executions.
                 time = instants.parse(activity["date"])
-            self._times.append(time)
+            self._times.append(max(time, self._times[-1]))
             self._states.append(
                 (cash, {name: shares for name, shares in held.items() if shares})
             )

@@ -34,6 +34,11 @@ class Tape:
         self._file.write("".join(f"{line}\n" for line in lines).encode())
         self._file.flush()
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing more can be written."""
+        return self._file.closed
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()

@@ -17,6 +17,7 @@ from paper_exchange.identity import asset_id
 from paper_exchange.instants import rfc3339
 from paper_exchange.market.source import Listing
 from paper_exchange.numbers import ZERO, money, text
+from trading_core.costs import daily_fees
 
 router = APIRouter(prefix="/v2", tags=["account"])
 REG_T = "regt_buying_power"
@@ -27,6 +28,8 @@ def account_body(exchange: Exchange, account: Account) -> dict[str, Any]:
     """Return the account as Alpaca writes it."""
     value = exchange.value(account)
     last_equity = exchange.last_equity(account)
+    today = instants.new_york_date(exchange.now)
+    accrued = daily_fees(today, account.unbilled).total
     return {
         "id": account.id,
         "account_number": account.number,
@@ -50,8 +53,8 @@ def account_body(exchange: Exchange, account: Account) -> dict[str, Any]:
         "maintenance_margin": money(value.maintenance_margin),
         "last_maintenance_margin": "0",
         "sma": money(max(ZERO, value.equity - value.initial_margin)),
-        "accrued_fees": "0",
-        "pending_reg_taf_fees": "0",
+        "accrued_fees": money(accrued),
+        "pending_reg_taf_fees": money(accrued),
         "pending_transfer_in": "0",
         "pending_transfer_out": "0",
         "intraday_adjustments": "0",

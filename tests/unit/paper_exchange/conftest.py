@@ -1,6 +1,6 @@
 """An exchange without a process: a real store in a directory, and a short calendar."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -47,8 +47,10 @@ def generated(sessions: Sessions, seed: int = 7) -> GeneratedMarket:
 
 
 @pytest.fixture
-def build(tmp_path: Path, sessions: Sessions) -> Callable[..., Exchange]:
+def build(tmp_path: Path, sessions: Sessions) -> Iterator[Callable[..., Exchange]]:
     """Build an exchange; the same name again continues it."""
+
+    made: list[Exchange] = []
 
     def build_one(
         name: str = "one", model: FillModel = ALPACA_PAPER, seed: int = 7, **more: Any
@@ -60,6 +62,9 @@ def build(tmp_path: Path, sessions: Sessions) -> Callable[..., Exchange]:
         source = more.get("source") or generated(sessions, seed)
         exchange = Exchange(Market(source, model), store, tape, seed)
         exchange.create_account("paper", "paper", Decimal(100_000))
+        made.append(exchange)
         return exchange
 
-    return build_one
+    yield build_one
+    for exchange in made:
+        exchange.close()

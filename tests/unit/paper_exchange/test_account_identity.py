@@ -197,8 +197,11 @@ class OrderFlow(RuleBasedStateMachine):
         cash, held = Decimal(100_000), dict.fromkeys(SYMBOLS, Decimal(0))
         filled: dict[str, Decimal] = {}
         for one in self.exchange.store.activities(
-            self.account.id, ["FILL"], None, None, False, 10_000, None
+            self.account.id, (), None, None, False, 10_000, None
         ):
+            if one["activity_type"] == "FEE":
+                cash += Decimal(one["net_amount"])
+                continue
             quantity = Decimal(one["qty"])
             sign = 1 if one["side"] == "buy" else -1
             cash -= sign * quantity * Decimal(one["price"])
