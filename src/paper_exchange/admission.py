@@ -25,12 +25,15 @@ AUCTION_FIRST = 19 * HOUR
 class Proposal:
     """An order that wants in, and everything it is judged by.
 
-    `instead_of` is the order it replaces, whose reservation it takes over.
+    `same_symbol` are the account's open orders of its symbol, `reserved` the dollars
+    that all of its open orders bind. `instead_of` is the order it replaces, whose
+    reservation it takes over.
     """
 
     request: OrderRequest
     account: Account
-    open_orders: list[Order]
+    same_symbol: list[Order]
+    reserved: Decimal
     market: Market
     now: int
     instead_of: Order | None = None
@@ -38,11 +41,7 @@ class Proposal:
     @property
     def others(self) -> list[Order]:
         """Open orders of the same symbol, without the one that is replaced."""
-        return [
-            order
-            for order in self.open_orders
-            if order.symbol == self.request.symbol and order is not self.instead_of
-        ]
+        return [order for order in self.same_symbol if order is not self.instead_of]
 
     @property
     def held(self) -> Decimal:
@@ -171,7 +170,7 @@ def short_sale_is_allowed(proposal: Proposal) -> None:
         raise unprocessable("oco orders must be exit orders")
     if request.is_fractional:
         raise unprocessable("fractional orders cannot be sold short")
-    equity = valuation.value(proposal.account, proposal.market, proposal.now, ()).equity
+    equity = valuation.value(proposal.account, proposal.market, proposal.now).equity
     if proposal.account.settings["no_shorting"] or equity < 2000:
         raise forbidden("account is not allowed to short")
     if any(order.is_buy and held == 0 for order in proposal.others):
@@ -223,11 +222,13 @@ def is_affordable(proposal: Proposal) -> None:
     else:
         price = max(request.limit_price or ZERO, mark * valuation.SHORT_SALE_MARKUP)
     cost = request.notional or proposal.quantity * price
-    others = [
-        order for order in proposal.open_orders if order is not proposal.instead_of
-    ]
+    reserved = proposal.reserved
+    if proposal.instead_of is not None:
+        reserved -= valuation.reserved(
+            proposal.instead_of, proposal.account, proposal.market, proposal.now
+        )
     power = valuation.value(
-        proposal.account, proposal.market, proposal.now, others
+        proposal.account, proposal.market, proposal.now, reserved
     ).buying_power
     if cost > power:
         raise forbidden(

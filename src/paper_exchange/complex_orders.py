@@ -80,10 +80,7 @@ def _part(
 
 
 def _open_parts(exchange: "Exchange", parent_id: str) -> list[Order]:
-    return sorted(
-        (order for order in exchange.working() if order.parent == parent_id),
-        key=lambda order: order.sequence,
-    )
+    return exchange.open_orders.parts(parent_id)
 
 
 def _partner(exchange: "Exchange", order: Order) -> list[Order]:

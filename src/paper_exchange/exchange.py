@@ -28,6 +28,7 @@ from paper_exchange.instants import HOUR
 from paper_exchange.market.interventions import Intervention
 from paper_exchange.market.market import Market, Point
 from paper_exchange.numbers import ZERO
+from paper_exchange.open_orders import OpenOrders
 from paper_exchange.order_request import OrderRequest
 from paper_exchange.orders import WORKING, Order
 from paper_exchange.sessions import Sessions, TradingDay
@@ -62,7 +63,7 @@ class Exchange:
         self._stamp = int(facts.get("stamp", 0))
         self.identity = Identity(seed, int(facts.get("count", 0)))
         self.accounts = {account.id: account for account in store.accounts()}
-        self.open_orders: dict[str, Order] = {}
+        self.open_orders = OpenOrders()
         self._recent: dict[str, Order] = {}
         self._boundaries = sorted(
             instant for day in self.sessions.days for instant in _boundaries_of(day)
@@ -72,7 +73,7 @@ class Exchange:
         for act in self._acts:
             market.intervene(act)
         for order in store.open_orders():
-            self.open_orders[order.id] = order
+            self.open_orders.add(order)
             if order.status in WORKING:
                 self._book.add(order)
         self._look_ahead_everywhere(self.now)
@@ -131,13 +132,12 @@ class Exchange:
 
     def orders_of(self, account: Account) -> list[Order]:
         """Return the open orders of an account, oldest first."""
-        return [
-            order for order in self.open_orders.values() if order.account == account.id
-        ]
+        return self.open_orders.of(account)
 
     def value(self, account: Account) -> Valuation:
         """Return an account at the prices of now."""
-        return valuation.value(account, self.market, self.now, self.orders_of(account))
+        reserved = self.open_orders.reserved(account, self.market, self.now)
+        return valuation.value(account, self.market, self.now, reserved)
 
     def last_equity(self, account: Account) -> Decimal:
         """Return the equity at the close of the last session before today."""
@@ -179,9 +179,7 @@ class Exchange:
                 self.store.order_by_client_id(account.id, request.client_order_id)
                 is not None
             )
-        admission.admit(
-            Proposal(request, account, self.orders_of(account), self.market, self.now)
-        )
+        admission.admit(self.proposal(account, request))
         order = self._create(account, request)
         parts = complex_orders.parts(self, account, order, request)
         self._tell(order, "pending_new", None)
@@ -197,6 +195,20 @@ class Exchange:
         self._look_ahead(order.symbol, self.now)
         self.commit()
         return answer
+
+    def proposal(
+        self, account: Account, request: OrderRequest, instead_of: Order | None = None
+    ) -> Proposal:
+        """Return a request with everything it is judged by."""
+        return Proposal(
+            request,
+            account,
+            self.open_orders.of_symbol(account, request.symbol),
+            self.open_orders.reserved(account, self.market, self.now),
+            self.market,
+            self.now,
+            instead_of,
+        )
 
     def _by_symbol(self, request: OrderRequest) -> OrderRequest:
         """Allow an asset id where a symbol belongs."""
@@ -238,7 +250,7 @@ class Exchange:
         )
         if request.order_class == "oco" and order.limit_price is None:
             order.limit_price = request.take_profit
-        self.open_orders[order.id] = order
+        self.open_orders.add(order)
         return order
 
     def _expiry(self, request: OrderRequest) -> int:
@@ -298,7 +310,7 @@ class Exchange:
     def _leave(self, order: Order) -> None:
         """Take a finished order out of the books; remember it for a while."""
         self._book.remove(order)
-        self.open_orders.pop(order.id, None)
+        self.open_orders.remove(order)
         self._recent[order.id] = order
         if len(self._recent) > RECENT_ORDERS:
             self._recent.pop(next(iter(self._recent)))
@@ -364,17 +376,17 @@ class Exchange:
             self._close_auction(day)
             self._book_fees(day)
             self._keep_closing_values(day)
-        for order in list(self.open_orders.values()):
+        for order in self.open_orders:
             if order.is_open and order.expires_at and order.expires_at <= boundary:
                 self._end(order, "expired")
-        for order in list(self.open_orders.values()):
+        for order in self.open_orders:
             if order.status == "accepted" and self._may_trade(order):
                 self._activate(order)
         # Prices of this very instant count too.
         self._look_ahead_everywhere(boundary - 1)
 
     def _close_auction(self, day: TradingDay) -> None:
-        for order in list(self.open_orders.values()):
+        for order in self.open_orders:
             if order.time_in_force != "cls" or order.status not in WORKING:
                 continue
             point = self.market.last_in_session(order.symbol, day, day.close)
@@ -483,7 +495,7 @@ class Exchange:
             order.high_water, order.stop_price = after.high_water, after.stop_price
             if order.type == "stop":
                 order.collar = after.limit_price
-        self._pending.changed(order)
+        self.changed(order)
         for fill in result.fills:
             self._book_fill(order, fill)
         if result.canceled and order.is_open:
@@ -547,7 +559,7 @@ class Exchange:
         self, order: Order, event: str | None, execution: str | None, **details: Any
     ) -> None:
         """Have an order's step written, taped and, when it is an event, streamed."""
-        self._pending.changed(order)
+        self.changed(order)
         self.note(
             "order",
             {
@@ -580,10 +592,11 @@ class Exchange:
     def changed(self, order: Order) -> None:
         """Have an order written with the next commit."""
         self._pending.changed(order)
+        self.open_orders.changed(order)
 
     def add_part(self, order: Order) -> None:
         """Take a part of an advanced order."""
-        self.open_orders[order.id] = order
+        self.open_orders.add(order)
         self._pending.changed(order)
 
     def replaced(self, old: Order, new: Order) -> None:
@@ -592,7 +605,10 @@ class Exchange:
         old.become("replaced", moment)
         old.replaced_by, new.replaces = new.id, old.id
         self._leave(old)
-        self.open_orders[new.id] = new
+        self.open_orders.add(new)
+        for leg in self.legs(old):
+            self.open_orders.adopt(leg, new.id)
+            self._pending.changed(leg)
         self._tell(old, "replaced", None)
 
     def enter_replacement(self, order: Order, is_held: bool) -> dict[str, Any]:
@@ -641,7 +657,7 @@ class Exchange:
 
     def working(self) -> Iterator[Order]:
         """Yield every open order."""
-        return iter(self.open_orders.values())
+        return iter(self.open_orders)
 
     def close(self) -> None:
         """Write what is left and let go of the files."""

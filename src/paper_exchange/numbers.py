@@ -51,6 +51,9 @@ def read(name: str, value: Any) -> Decimal | None:
         raise wrong
     if abs(number) > LARGEST:
         raise invalid(f"invalid {name}: it is too large")
+    if isinstance(value, float):
+        # 0.1 + 0.2 is meant to be 0.3.
+        number = number.quantize(NANO)
     # Beyond nine places nothing can be held, and long fractions are never meant.
     if number != number.quantize(NANO):
         raise invalid(f"invalid {name}: at most 9 decimals are accepted")

@@ -40,7 +40,9 @@ def body(exchange: Exchange, account: Account, symbol: str) -> dict[str, Any]:
         else gain if not held_then else (price - last_price) * held_then
     )
     side = "sell" if quantity > 0 else "buy"
-    taken = valuation.held_for_orders(exchange.orders_of(account), symbol, side)
+    taken = valuation.held_for_orders(
+        exchange.open_orders.of_symbol(account, symbol), symbol, side
+    )
     available = max(ZERO, abs(quantity) - taken)
     return {
         "asset_id": asset_id(symbol),

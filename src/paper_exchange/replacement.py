@@ -100,14 +100,7 @@ def _judge(
         return
     remaining = (request.quantity or old.remaining) - old.filled
     admission.admit(
-        admission.Proposal(
-            replace(request, quantity=remaining),
-            account,
-            exchange.orders_of(account),
-            exchange.market,
-            exchange.now,
-            instead_of=old,
-        )
+        exchange.proposal(account, replace(request, quantity=remaining), old)
     )
 
 
@@ -134,8 +127,5 @@ def _successor(exchange: Exchange, old: Order, request: OrderRequest) -> Order:
         resting=False,
         legs=[],
     )
-    for leg in exchange.legs(old):
-        leg.parent = new.id
-        new.legs.append(leg.id)
-        exchange.changed(leg)
+    new.legs = list(old.legs)
     return new

@@ -27,9 +27,9 @@ def market_values(
 
 
 def value(
-    account: Account, market: Market, now: int, orders: Iterable[Order]
+    account: Account, market: Market, now: int, reserved: Decimal = ZERO
 ) -> Valuation:
-    """Return an account at the prices of an instant."""
+    """Return an account at the prices of an instant; orders have reserved dollars."""
     long_value, short_value = market_values(account, market, now)
     equity = account.cash + long_value + short_value
     return Valuation(
@@ -37,7 +37,7 @@ def value(
         long_value,
         short_value,
         multiplier(equity, account.settings["max_margin_multiplier"]),
-        sum((reserved(order, account, market, now) for order in orders), ZERO),
+        reserved,
     )
 
 

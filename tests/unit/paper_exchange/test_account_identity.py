@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from paper_exchange import positions
+from paper_exchange import positions, valuation
 from paper_exchange.api.account import account_body
 from paper_exchange.errors import ApiError
 from paper_exchange.exchange import Exchange
@@ -193,6 +193,18 @@ class OrderFlow(RuleBasedStateMachine):
         assert value.buying_power >= 0
 
     @invariant()
+    def what_orders_bind_is_the_sum_over_them(self) -> None:
+        exchange = self.exchange
+        one_by_one = sum(
+            (
+                valuation.reserved(order, self.account, exchange.market, exchange.now)
+                for order in exchange.orders_of(self.account)
+            ),
+            Decimal(0),
+        )
+        assert exchange.value(self.account).reserved == one_by_one
+
+    @invariant()
     def executions_explain_cash_and_positions(self) -> None:
         cash, held = Decimal(100_000), dict.fromkeys(SYMBOLS, Decimal(0))
         filled: dict[str, Decimal] = {}
@@ -234,7 +246,7 @@ class OrderFlow(RuleBasedStateMachine):
             order.id for order in self.exchange.orders_of(self.account)
         }
         for order in stored:
-            assert order == self.exchange.open_orders[order.id]
+            assert order == self.exchange.open_orders.get(order.id)
             assert order.quantity is None or order.filled < order.quantity
 
 
