@@ -241,9 +241,9 @@ def _propose(
         max_position_size=request.max_position_size,
         is_session_open=request.is_session_open,
         allow_short=request.allow_short,
-        is_repeated=tx.outcomes.is_repeated(
-            strategy, symbol, side, request.bar_end, day
-        ),
+        # Orders by hand belong to no bar; their idempotency key guards them.
+        is_repeated=request.quantity is None
+        and tx.outcomes.is_repeated(strategy, symbol, side, request.bar_end, day),
         opposite=books.ordered(symbol, opposite),
         orders_this_bar=tx.outcomes.approved_at(day, request.bar_end),
         orders_today=tx.outcomes.approved_on(day),
