@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.responses import JSONResponse
 from loguru import logger
-from sqlalchemy import func, select, text
+from sqlalchemy import exists, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
@@ -34,7 +34,7 @@ from trading_system.errors import TradingError
 from trading_system.http import create_http_app, product_version
 from trading_system.log_rows import LogRows
 from trading_system.messaging import EventHandlers, events_after, log_end
-from trading_system.models import DeadLetter, TradingSession
+from trading_system.models import DeadLetter, LoggedEvent, TradingSession
 from trading_system.security import READ, Caller, requires
 from trading_system.vocabulary import ServiceName
 from trading_system.worker import Worker
@@ -151,10 +151,11 @@ class _Process:
         self.doorbell.listen(self._ring)
 
     def _end(self) -> None:
-        self.doorbell.stop()
         self.consumer.stop()
         for worker in reversed(self.workers):
             worker.stop()
+        # Last: whoever commits until here rings it.
+        self.doorbell.stop()
         self.database.close()
 
     def _ring(self, topics: set[str]) -> None:
@@ -226,8 +227,16 @@ class _Process:
                     DeadLetter.status == "retrying",
                 )
             )
+            unread = tx.session.scalar(
+                select(
+                    exists().where(
+                        LoggedEvent.seq > self.consumer.cursor,
+                        LoggedEvent.topic.in_(self._listens),
+                    )
+                )
+            )
         # The consumer first: what it handles may be work for the workers.
-        waiting = ["consumer"] if self.consumer.cursor < end else []
+        waiting = ["consumer"] if unread else []
         waiting += [w.name for w in self.workers if w.is_pending()]
         if retrying:
             waiting.append("retries")
