@@ -10,23 +10,24 @@ class EventReader:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._cursor: int | None = None
+        # The last event that was seen; None while nobody watches.
+        self.cursor: int | None = None
 
     def rest(self) -> None:
         """Forget the place: nobody watches."""
-        self._cursor = None
+        self.cursor = None
 
     def read(self) -> list[EventView]:
         """Return what was logged since the last reading, oldest first."""
         for client in self._services.all:
             try:
-                if self._cursor is None:
-                    self._cursor = client.log_end()
+                if self.cursor is None:
+                    self.cursor = client.log_end()
                     return []
-                events = client.events(after=self._cursor)
+                events = client.events(after=self.cursor)
             except TradingError:
                 continue  # every service can read the log: ask the next one
             if events:
-                self._cursor = events[-1].seq
+                self.cursor = events[-1].seq
             return events
         return []

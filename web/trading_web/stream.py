@@ -20,6 +20,7 @@ from trading_web.topics import TOPICS, Reading
 
 TICK: Final = 1.0
 HIDDEN_TICK: Final = 10.0
+HIDDEN: Final = '{"t":"hidden"}'
 QUEUE: Final = 256
 STUCK: Final = 5.0
 
@@ -84,6 +85,12 @@ class Hub:
         self._bell: asyncio.Event = asyncio.Event()
         self.boot = uuid4().hex
         self.connections: set[Connection] = set()
+        self.ticked_at = 0.0
+
+    @property
+    def follows(self) -> int | None:
+        """The last event that was seen, or None while nobody looks."""
+        return self._events.cursor
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -108,7 +115,7 @@ class Hub:
 
     async def _tick(self) -> None:
         while True:
-            started = monotonic()
+            started = self.ticked_at = monotonic()
             due = [c for c in self.connections if c.due <= started]
             wanted = {topic for c in due for topic in c.topics if topic in TOPICS}
             readings = await asyncio.gather(*(self._read(name) for name in wanted))
@@ -185,8 +192,8 @@ async def follow(socket: WebSocket, topics: str = "") -> None:
 
 async def _listen(socket: WebSocket, connection: Connection) -> None:
     """Hear whether the tab is looked at; nothing else is expected from it."""
-    with suppress(WebSocketDisconnect, ValueError):
+    with suppress(WebSocketDisconnect):
         while True:
-            message = json.loads(await socket.receive_text())
-            connection.hidden = message.get("t") == "hidden"
+            said = await socket.receive_text()
+            connection.hidden = said == HIDDEN
             connection.due = 0.0
