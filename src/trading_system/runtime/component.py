@@ -79,7 +79,12 @@ def shared_environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.upper().startswith(OWN_PREFIXES)
     }
-    return kept | {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+    # Threads share two heaps instead of having one each: glibc frees more.
+    return kept | {
+        "MALLOC_ARENA_MAX": "2",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONUTF8": "1",
+    }
 
 
 async def in_thread(check: Callable[[], bool]) -> bool:

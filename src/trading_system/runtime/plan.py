@@ -106,8 +106,9 @@ class Plan:
         units += [self._service(name) for name in ServiceName]
         services = [name.value for name in ServiceName]
         units.append(self._gateway(services))
+        # Runs wait for services anyhow; its slow imports go on meanwhile.
         runs_prefect = [] if self.prefect_url else ["prefect"]
-        units.append(self._flows([*services, *runs_prefect]))
+        units.append(self._flows(["account", *runs_prefect]))
         there = [unit for unit in units if _is_there(unit)]
         names = {unit.name for unit in there}
         return [

@@ -1,7 +1,8 @@
 """Checks everything that can be checked before anything runs, and plans the stack."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from trading_system.config.settings import Settings
 from trading_system.errors import Invalid
@@ -92,6 +93,9 @@ def broker_account_of(settings: Settings) -> str:
 
 def _ports(settings: Settings, options: Options, simulated: bool) -> Ports:
     planned = Ports.plan(options.port_base)
+    own_prefect = urlsplit(settings.prefect_api_url).port
+    if options.port_base is None and own_prefect is not None:
+        planned = replace(planned, prefect=own_prefect)
     needed = {"dashboard": planned.gateway, **planned.services}
     if simulated:
         needed["exchange"] = planned.exchange

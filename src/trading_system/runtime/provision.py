@@ -58,6 +58,13 @@ class Databases:
             databases.ensure_named_database(self.given)
         else:
             root = self.server.url()
+            if not databases.can_log_in(root):
+                raise WrongConfiguration(
+                    f"The database in {self.server.data} does not know the password "
+                    "in secrets.json.",
+                    remedy="Restore secrets.json from a backup, or choose another "
+                    "place with --data-dir.",
+                )
             databases.ensure_owner(root, self.secrets.role_password(OWNER))
             databases.ensure_database(
                 urls.with_database(self.owner_url, "postgres"), DATABASE

@@ -68,6 +68,12 @@ def test_the_built_in_server_gets_both_databases_and_every_role(
     assert urls.database_of(made.prefect_url) == "prefect"
 
 
+def test_lost_secrets_are_said_plainly(server: PostgresServer, keys: Secrets) -> None:
+    stranger = PostgresServer(server.data, server.port, "another password")
+    with pytest.raises(WrongConfiguration, match="Restore secrets.json"):
+        Databases(keys, stranger).make()
+
+
 def test_an_owner_without_createrole_is_told_both_ways_out(
     server: PostgresServer, keys: Secrets
 ) -> None:

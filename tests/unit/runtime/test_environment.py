@@ -30,7 +30,7 @@ def environments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment
         place=DataDirectory(tmp_path),
         ports=Ports.plan(9000),
         secrets=Secrets.open(tmp_path / "secrets.json"),
-        owner_url="postgresql://trading_owner:owner-secret@127.0.0.1:9009/trading_system",
+        owner_url="postgresql://owner:owner-secret@127.0.0.1:9009/trading_system",
         redis_url="redis://:valkey-secret@127.0.0.1:9010/0",
         prefect_database_url="postgresql://p:prefect-secret@127.0.0.1:9009/prefect",
         prefect_url="http://127.0.0.1:9007",
