@@ -104,9 +104,10 @@ class Consumer(Generic[Tx]):
             topics |= self._retry_due(tx)
             if cursor.last_seq != last:
                 cursor.last_seq, cursor.updated_at = last, utc_now()
-        self.cursor = last
+        # The workers are woken first: whoever reads the cursor must see them at work.
         if topics:
             self._heard(topics)
+        self.cursor = last
         return len(rows) == BATCH
 
     def _locked_cursor(self, tx: Tx) -> ConsumerCursor:
