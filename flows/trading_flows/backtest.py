@@ -60,7 +60,7 @@ def stored_bars(
     if bars.is_empty():
         raise NotFound(
             "There are no stored bars for this backtest.",
-            remedy="Import some with `trading data import FILE`, or let the system run.",
+            remedy="Import some with `trading data import`, or let the system run.",
         )
     return bars
 
@@ -96,7 +96,7 @@ def view_of(
             f"{len(result.trips)} trades, return "
             + ("-" if returned is None else f"{returned:.2%}")
         ),
-        metrics=[MetricView.model_validate(asdict(figure)) for figure in figures],
+        metrics=[MetricView.of(figure) for figure in figures],
         trades=len(result.trips),
         total_return=returned,
         provenance=origin,

@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 
 import trading_analytics
-from trading_analytics.handlers import on
+from trading_analytics.handlers import handlers
 from trading_analytics.repository import AnalyticsTransaction
 from trading_analytics.routes import router
 from trading_system.config.settings import Settings
@@ -13,11 +13,14 @@ from trading_system.vocabulary import ServiceName
 
 def create(settings: Settings | None = None) -> FastAPI:
     """Return the service."""
-    return create_app(
+    settings = settings or Settings()
+    app = create_app(
         ServiceName.ANALYTICS,
-        settings or Settings(),
+        settings,
         router,
-        on=on,
+        on=handlers(settings.alpaca_feed),
         transaction=AnalyticsTransaction,
         description=trading_analytics.__doc__ or "",
     )
+    app.state.feed = settings.alpaca_feed
+    return app

@@ -6,16 +6,19 @@ from trading_system.contracts.execution import AccountUpdated, OrderFilled
 from trading_system.messaging import EventHandlers
 from trading_system.vocabulary import ServiceName
 
-on = EventHandlers[AnalyticsTransaction](ServiceName.ANALYTICS)
 
+def handlers(feed: str) -> EventHandlers[AnalyticsTransaction]:
+    """Return the handlers of a process that measures trades by a feed's bars."""
+    on = EventHandlers[AnalyticsTransaction](ServiceName.ANALYTICS)
 
-@on(OrderFilled)
-def follow_an_execution(event: OrderFilled, tx: AnalyticsTransaction) -> None:
-    """Open, extend or close the round trip that an execution belongs to."""
-    operations.follow_round_trips(tx, event.strategy, event.symbol)
+    @on(OrderFilled)
+    def follow_an_execution(event: OrderFilled, tx: AnalyticsTransaction) -> None:
+        """Open, extend or close the round trip that an execution belongs to."""
+        operations.follow_round_trips(tx, feed, event.strategy, event.symbol)
 
+    @on(AccountUpdated)
+    def follow_the_account(event: AccountUpdated, tx: AnalyticsTransaction) -> None:
+        """Keep the portfolio by symbol."""
+        operations.summarize_portfolio(tx, event.market_time)
 
-@on(AccountUpdated)
-def follow_the_account(event: AccountUpdated, tx: AnalyticsTransaction) -> None:
-    """Keep the portfolio by symbol."""
-    operations.summarize_portfolio(tx, event.market_time)
+    return on

@@ -26,7 +26,7 @@ class PortfolioSummary(Base):
     total_value: Mapped[Decimal] = mapped_column(Numeric)
     pnl: Mapped[Decimal] = mapped_column(Numeric)
     market_time: Mapped[datetime]
-    updated_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    updated_at: Mapped[datetime] = mapped_column(server_default=NOW, onupdate=NOW)
 
 
 class PerformanceMetric(Base):
@@ -40,7 +40,7 @@ class PerformanceMetric(Base):
     returns: Mapped[float | None]
     sharpe_ratio: Mapped[float | None]
     metrics: Mapped[list[Any]]
-    updated_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    updated_at: Mapped[datetime] = mapped_column(server_default=NOW, onupdate=NOW)
 
 
 class RoundTripRow(Base):
@@ -76,7 +76,7 @@ class RoundTripRow(Base):
     entry_correlation_id: Mapped[UUID | None]
     exit_correlation_id: Mapped[UUID | None]
     slippage_bps: Mapped[float | None]
-    updated_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    updated_at: Mapped[datetime] = mapped_column(server_default=NOW, onupdate=NOW)
 
 
 class ReportRow(Base):

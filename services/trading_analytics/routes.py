@@ -4,7 +4,7 @@ from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query, Request
 
 from trading_analytics import operations
 from trading_analytics.operations.reports import Kind
@@ -28,6 +28,14 @@ router = APIRouter()
 Reading = Annotated[AnalyticsTransaction, in_read_only]
 Writing = Annotated[AnalyticsTransaction, in_transaction]
 Limit = Annotated[int, Query(ge=1, le=1000)]
+
+
+def _feed(request: Request) -> str:
+    feed: str = request.app.state.feed
+    return feed
+
+
+Feed = Annotated[str, Depends(_feed)]
 
 
 class ReportRequest(Model):
@@ -71,9 +79,9 @@ def performance(
     response_model=AnalyticsRunResult,
     dependencies=[requires(TRADE)],
 )
-def calculate_performance(tx: Writing) -> AnalyticsRunResult:
+def calculate_performance(tx: Writing, feed: Feed) -> AnalyticsRunResult:
     """Compute the figures of every session that has a recorded account value."""
-    return operations.calculate_performance(tx)
+    return operations.calculate_performance(tx, feed)
 
 
 @router.get("/round-trips", tags=["Trades"], response_model=list[RoundTripView])
@@ -104,9 +112,9 @@ def round_trips_by_order(tx: Reading, order_id: UUID) -> Any:
     response_model=AnalyticsRunResult,
     dependencies=[requires(TRADE)],
 )
-def analyze_trades(tx: Writing) -> AnalyticsRunResult:
+def analyze_trades(tx: Writing, feed: Feed) -> AnalyticsRunResult:
     """Build every round trip, its excursions and its slippage."""
-    return operations.analyze_trades(tx)
+    return operations.analyze_trades(tx, feed)
 
 
 @router.post(

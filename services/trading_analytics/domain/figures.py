@@ -30,8 +30,3 @@ def figures(
         metrics.profit_factor(profits),
         metrics.expectancy(profits),
     ]
-
-
-def named(found: Sequence[Metric], name: str) -> Metric:
-    """Return the figure with a name."""
-    return next(metric for metric in found if metric.name == name)

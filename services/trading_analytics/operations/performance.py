@@ -1,23 +1,23 @@
 """Performance per strategy and for the portfolio, session by session."""
 
-from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
 
-from trading_analytics.domain.figures import figures, named
+from trading_analytics.domain.figures import figures
 from trading_analytics.domain.profit import daily_profit
 from trading_analytics.models import PerformanceMetric
 from trading_analytics.repository import AnalyticsTransaction
 from trading_core.money import ZERO
 from trading_system.contracts.analytics import (
     AnalyticsRunResult,
+    MetricView,
     PerformanceCalculated,
 )
 
-PORTFOLIO = "portfolio"
+PORTFOLIO, SHARPE = "portfolio", "sharpe_ratio"
 
 
-def calculate_performance(tx: AnalyticsTransaction) -> AnalyticsRunResult:
+def calculate_performance(tx: AnalyticsTransaction, feed: str) -> AnalyticsRunResult:
     """Compute every session's figures; store those that are new or changed.
 
     A strategy's return of a day is its profit over the account's equity at the end of
@@ -36,7 +36,7 @@ def calculate_performance(tx: AnalyticsTransaction) -> AnalyticsRunResult:
         tx, PORTFOLIO, {day: ends[day] - before[day] for day in days}, before
     )
     strategies = tx.books.strategies()
-    closes = tx.books.closes(days[0], days[-1])
+    closes = tx.books.closes(feed, days[0], days[-1])
     for strategy in strategies:
         executions = [(t.day, t.execution) for t in tx.books.executions(strategy)]
         profit = daily_profit(executions, closes, days)
@@ -64,6 +64,7 @@ def _store(
     profit: dict[date, Decimal],
     before: dict[date, Decimal],
 ) -> int:
+    trips = tx.results.profits(None if strategy == PORTFOLIO else strategy)
     returns: list[float] = []
     changed, begun, first = 0, False, None
     for day in sorted(profit):
@@ -73,14 +74,16 @@ def _store(
             continue
         first = first or day
         returns.append(float(profit[day] / before[day]))
-        trips = tx.results.profits(None if strategy == PORTFOLIO else strategy, day)
-        found = figures(returns, first, day, trips)
+        profits = [float(net) for ended, net in trips if ended <= day]
+        found = [
+            MetricView.of(metric) for metric in figures(returns, first, day, profits)
+        ]
         row = PerformanceMetric(
             strategy=strategy,
             date=day,
             returns=returns[-1],
-            sharpe_ratio=named(found, "sharpe").value,
-            metrics=[asdict(metric) for metric in found],
+            sharpe_ratio=next(m.value for m in found if m.name == SHARPE),
+            metrics=[metric.model_dump(mode="json") for metric in found],
         )
         changed += tx.results.put(row)
     return changed

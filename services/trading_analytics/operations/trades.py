@@ -11,13 +11,15 @@ from trading_system.contracts.analytics import AnalyticsRunResult, RoundTripClos
 from trading_system.vocabulary import identity
 
 
-def follow_round_trips(tx: AnalyticsTransaction, strategy: str, symbol: str) -> int:
+def follow_round_trips(
+    tx: AnalyticsTransaction, feed: str, strategy: str, symbol: str
+) -> int:
     """Bring the round trips of a strategy in a symbol to what was executed."""
     traded = tx.books.executions(strategy, symbol)
     by_trade = {str(one.trade_id): one for one in traded}
     changed = 0
     for trip in round_trips(one.execution for one in traded):
-        row = _row(tx, strategy, trip, by_trade)
+        row = _row(tx, feed, strategy, trip, by_trade)
         known = tx.results.round_trip(row.round_trip_id)
         was_open = known is None or known.exit_time is None
         changed += tx.results.put(row)
@@ -35,10 +37,10 @@ def follow_round_trips(tx: AnalyticsTransaction, strategy: str, symbol: str) -> 
     return changed
 
 
-def analyze_trades(tx: AnalyticsTransaction) -> AnalyticsRunResult:
+def analyze_trades(tx: AnalyticsTransaction, feed: str) -> AnalyticsRunResult:
     """Measure every round trip: excursions, holding time, slippage."""
     pairs = tx.books.traded_pairs()
-    changed = sum(follow_round_trips(tx, *pair) for pair in pairs)
+    changed = sum(follow_round_trips(tx, feed, *pair) for pair in pairs)
     closed = tx.results.round_trips(closed=True, limit=100_000)
     net = sum((row.net_pnl or Decimal(0) for row in closed), Decimal(0))
     return AnalyticsRunResult(
@@ -51,6 +53,7 @@ def analyze_trades(tx: AnalyticsTransaction) -> AnalyticsRunResult:
 
 def _row(
     tx: AnalyticsTransaction,
+    feed: str,
     strategy: str,
     trip: RoundTrip,
     by_trade: dict[str, Traded],
@@ -58,7 +61,7 @@ def _row(
     entry = by_trade[trip.entry_reference]
     exit_ = by_trade[trip.exit_reference] if not trip.is_open else None
     bars = (
-        tx.books.bars(trip.symbol, trip.opened_at, trip.closed_at)
+        tx.books.bars(trip.symbol, feed, trip.opened_at, trip.closed_at)
         if trip.closed_at is not None
         else []
     )

@@ -85,14 +85,19 @@ class Books:
         return [_traded(row) for row in rows]
 
     def values(self) -> list[AccountValue]:
-        """Return the last recorded value of each session, oldest first."""
+        """Return the last recorded value of each session, oldest first.
+
+        Values of days without a session, such as of a start at the weekend, are left
+        out: a day on which nothing could happen is no observation.
+        """
         rows = self._session.execute(
             text(
-                "select distinct on ((market_time at time zone 'America/New_York')"
-                "::date) market_time, cash, equity, session_closed"
-                " from execution.account_snapshots"
-                " order by (market_time at time zone 'America/New_York')::date,"
-                " market_time desc"
+                "select distinct on (s.day) a.market_time, a.cash, a.equity,"
+                " a.session_closed from execution.account_snapshots a"
+                " join shared.sessions s on s.day ="
+                " (a.market_time at time zone 'America/New_York')::date"
+                " and a.market_time >= s.open"
+                " order by s.day, a.market_time desc"
             )
         )
         return [AccountValue(*row) for row in rows]
@@ -134,27 +139,20 @@ class Books:
         )
         return Decimal(found or 0)
 
-    def session_days(self, first: date, last: date) -> list[date]:
-        """Return the dates of sessions between two dates, both included."""
-        rows = self._session.execute(
-            text(
-                "select day from shared.sessions where day between :a and :b order by day"
-            ),
-            {"a": first, "b": last},
-        )
-        return list(rows.scalars())
-
-    def closes(self, first: date, last: date) -> dict[date, dict[str, Decimal]]:
+    def closes(
+        self, feed: str, first: date, last: date
+    ) -> dict[date, dict[str, Decimal]]:
         """Return the last stored close of each symbol in each session."""
         rows = self._session.execute(
             text(
                 "select distinct on (s.day, b.symbol) s.day, b.symbol, b.close"
                 " from data_ingestion.market_data b join shared.sessions s"
                 " on b.timestamp >= s.open and b.timestamp < s.close"
-                " where b.timeframe = :timeframe and s.day between :a and :b"
+                " where b.timeframe = :timeframe and b.feed = :feed"
+                " and s.day between :a and :b"
                 " order by s.day, b.symbol, b.timestamp desc"
             ),
-            {"timeframe": TIMEFRAME, "a": first, "b": last},
+            {"timeframe": TIMEFRAME, "feed": feed, "a": first, "b": last},
         )
         found: dict[date, dict[str, Decimal]] = defaultdict(dict)
         for day, symbol, close in rows:
@@ -162,16 +160,22 @@ class Books:
         return found
 
     def bars(
-        self, symbol: str, start: datetime, end: datetime
+        self, symbol: str, feed: str, start: datetime, end: datetime
     ) -> list[tuple[datetime, Decimal, Decimal]]:
         """Return start, low and high of the bars that begin between two instants."""
         rows = self._session.execute(
             text(
                 "select timestamp, low, high from data_ingestion.market_data"
-                " where symbol = :symbol and timeframe = :timeframe"
+                " where symbol = :symbol and timeframe = :timeframe and feed = :feed"
                 " and timestamp >= :start and timestamp < :end order by timestamp"
             ),
-            {"symbol": symbol, "timeframe": TIMEFRAME, "start": start, "end": end},
+            {
+                "symbol": symbol,
+                "timeframe": TIMEFRAME,
+                "feed": feed,
+                "start": start,
+                "end": end,
+            },
         )
         return [
             (time, Decimal(str(low)), Decimal(str(high))) for time, low, high in rows

@@ -1,6 +1,7 @@
 """What analytics found: rows that are written again only when they differ."""
 
 from datetime import date
+from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -137,19 +138,16 @@ class Results:
         """Return a backtest, or None when it was never run."""
         return self._session.get(BacktestRow, backtest_id)
 
-    def profits(self, strategy: str | None, until: date) -> list[float]:
-        """Return the net profits of the round trips that had ended by a day."""
-        query = select(RoundTripRow.net_pnl).where(
-            RoundTripRow.exit_time.is_not(None),
-            func.date(func.timezone("America/New_York", RoundTripRow.exit_time))
-            <= until,
+    def profits(self, strategy: str | None) -> list[tuple[date, Decimal]]:
+        """Return the day of each ended round trip and its net profit, in order."""
+        day = func.date(func.timezone("America/New_York", RoundTripRow.exit_time))
+        query = select(day, RoundTripRow.net_pnl).where(
+            RoundTripRow.exit_time.is_not(None), RoundTripRow.net_pnl.is_not(None)
         )
         if strategy:
             query = query.where(RoundTripRow.strategy == strategy)
-        query = query.order_by(RoundTripRow.exit_time)
-        return [
-            float(value) for value in self._session.scalars(query) if value is not None
-        ]
+        query = query.order_by(RoundTripRow.exit_time, RoundTripRow.round_trip_id)
+        return [(ended, net) for ended, net in self._session.execute(query)]
 
     def _one(self, kind: type[R], key: Any, word: str) -> R:
         found = self._session.get(kind, key)

@@ -1,11 +1,15 @@
 """What analytics says: performance, round trips, reports, backtests."""
 
+import math
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from trading_system.event import Event
 from trading_system.vocabulary import Instant, Money, Number, View
+
+if TYPE_CHECKING:
+    from trading_core.metrics import Metric
 
 
 class PerformanceCalculated(Event, topic="analytics.performance_calculated"):
@@ -75,6 +79,19 @@ class MetricView(View):
     n: int
     convention: str
     reason: str | None = None
+
+    @classmethod
+    def of(cls, metric: "Metric") -> Self:
+        """Return a figure as it is kept: JSON knows no infinite numbers."""
+        infinite = metric.value is not None and math.isinf(metric.value)
+        return cls(
+            name=metric.name,
+            value=None if infinite else metric.value,
+            unit=metric.unit,
+            n=metric.n,
+            convention=metric.convention,
+            reason="is infinite" if infinite else metric.reason or None,
+        )
 
 
 class PerformanceView(View):
