@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Iterator
+from dataclasses import dataclass
 from math import inf
 
 from paper_exchange.market.market import Market, Point
@@ -21,6 +22,7 @@ class Book:
         self._orders: dict[str, dict[str, Order]] = {}
         self._heap: list[tuple[int, str, int, Point]] = []
         self._version: dict[str, int] = {}
+        self._reach: dict[str, _Reach] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._orders.values()))
@@ -28,14 +30,28 @@ class Book:
     def add(self, order: Order) -> None:
         """Take a working order."""
         self._orders.setdefault(order.symbol, {})[order.id] = order
+        reach = self._reach.get(order.symbol)
+        if reach is not None:
+            reach.fresh[order.id] = order
 
     def remove(self, order: Order) -> None:
         """Forget an order, whether it was here or not."""
+        self.changed(order)
         orders = self._orders.get(order.symbol)
         if orders:
             orders.pop(order.id, None)
             if not orders:
                 del self._orders[order.symbol]
+
+    def changed(self, order: Order) -> None:
+        """Note that an order may act at other prices than before."""
+        reach = self._reach.get(order.symbol)
+        if reach is not None and reach.fresh.pop(order.id, None) is None:
+            # A fresh one is counted when its turn comes; another one spoils the sum.
+            if order.id in self._orders.get(order.symbol, {}):
+                del self._reach[order.symbol]
+        elif reach is not None:
+            reach.fresh[order.id] = order
 
     def symbols(self) -> list[str]:
         """Return the symbols with working orders, in order."""
@@ -51,12 +67,7 @@ class Book:
     ) -> None:
         """Find the next price after an instant and up to another that may matter."""
         version = self._version[symbol] = self._version.get(symbol, 0) + 1
-        rises_to, falls_to = inf, -inf
-        for order in self._orders.get(symbol, {}).values():
-            if extended and not order.extended_hours:
-                continue
-            high, low = _reach(order)
-            rises_to, falls_to = min(rises_to, high), max(falls_to, low)
+        rises_to, falls_to = self._reach_of(symbol, extended)
         if rises_to == inf and falls_to == -inf:
             return
         point = self._market.next_reaching(
@@ -64,6 +75,21 @@ class Book:
         )
         if point is not None:
             heapq.heappush(self._heap, (point.time, symbol, version, point))
+
+    def _reach_of(self, symbol: str, extended: bool) -> tuple[float, float]:
+        """Return the nearest prices above and below at which an order may act."""
+        orders = self._orders.get(symbol, {})
+        reach = self._reach.get(symbol)
+        if reach is None or reach.extended != extended:
+            reach = self._reach[symbol] = _Reach(extended, dict(orders))
+        for order in reach.fresh.values():
+            if order.id not in orders or (extended and not order.extended_hours):
+                continue
+            high, low = _reach(order)
+            reach.rises_to = min(reach.rises_to, high)
+            reach.falls_to = max(reach.falls_to, low)
+        reach.fresh.clear()
+        return reach.rises_to, reach.falls_to
 
     def clear(self) -> None:
         """Forget every price that was looked up."""
@@ -76,6 +102,16 @@ class Book:
             if self._version.get(symbol) == version:
                 return symbol, point
         return None
+
+
+@dataclass(slots=True)
+class _Reach:
+    """The nearest prices at which a symbol's orders act, and orders not yet counted."""
+
+    extended: bool
+    fresh: dict[str, Order]
+    rises_to: float = inf
+    falls_to: float = -inf
 
 
 def _reach(order: Order) -> tuple[float, float]:

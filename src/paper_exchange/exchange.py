@@ -518,6 +518,7 @@ class Exchange:
             self._leave(order)
         account = self.accounts[order.account]
         account.apply(order.symbol, order.side, fill.quantity, fill.price)
+        self.open_orders.holding_changed(account, order.symbol)
         if self.market.fill_model.fees:
             account.unbilled.append((order.side, fill.quantity, fill.price))
         changes = self._pending.changes
@@ -593,6 +594,7 @@ class Exchange:
         """Have an order written with the next commit."""
         self._pending.changed(order)
         self.open_orders.changed(order)
+        self._book.changed(order)
 
     def add_part(self, order: Order) -> None:
         """Take a part of an advanced order."""

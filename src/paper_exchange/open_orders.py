@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from paper_exchange import valuation
@@ -14,16 +15,16 @@ from paper_exchange.orders import Order
 class OpenOrders:
     """Open orders, and the dollars that they bind.
 
-    What a symbol's orders bind is computed when one of them changes, so that an account
-    with thousands of orders can place another one quickly. What depends on the price of
-    now (market orders, short sales) is computed whenever it is asked for.
+    The sum is kept, and only what changed is counted again, so that an account with
+    thousands of orders can place another one quickly. What depends on the price of now
+    (market orders, trailing stops, short sales) is counted whenever it is asked for.
     """
 
     def __init__(self) -> None:
         self._orders: dict[str, Order] = {}
         self._places: defaultdict[str, dict[str, dict[str, Order]]] = defaultdict(dict)
         self._parts: defaultdict[str, dict[str, Order]] = defaultdict(dict)
-        self._bound: dict[tuple[str, str], Decimal] = {}
+        self._bound: dict[tuple[str, str], _Bound] = {}
 
     def __len__(self) -> int:
         return len(self._orders)
@@ -63,8 +64,14 @@ class OpenOrders:
         self._parts[parent][order.id] = order
 
     def changed(self, order: Order) -> None:
-        """Have what the orders of its symbol bind computed again."""
-        self._bound.pop((order.account, order.symbol), None)
+        """Have what an order binds counted again."""
+        bound = self._bound.get((order.account, order.symbol))
+        if bound is not None:
+            bound.uncounted[order.id] = order
+
+    def holding_changed(self, account: Account, symbol: str) -> None:
+        """Have what all orders of a symbol bind counted again."""
+        self._bound.pop((account.id, symbol), None)
 
     def of(self, account: Account) -> list[Order]:
         """Return the orders of an account, oldest first."""
@@ -77,8 +84,8 @@ class OpenOrders:
 
     def of_symbol(self, account: Account, symbol: str) -> list[Order]:
         """Return the orders of an account in a symbol, oldest first."""
-        found = self._places[account.id].get(symbol, {}).values()
-        return sorted(found, key=lambda order: order.sequence)
+        # They were taken in this order, and dictionaries keep it.
+        return list(self._places[account.id].get(symbol, {}).values())
 
     def parts(self, parent: str) -> list[Order]:
         """Return the open parts of an advanced order, in the order they were made."""
@@ -91,13 +98,35 @@ class OpenOrders:
         for symbol, orders in self._places[account.id].items():
             bound = self._bound.get((account.id, symbol))
             if bound is None:
-                bound = ZERO
-                floats = False
-                for order in orders.values():
-                    bound += valuation.reserved(order, account, market, now)
-                    floats = floats or not order.is_buy or order.type == "market"
-                    floats = floats or order.type == "trailing_stop"
-                if not floats:
-                    self._bound[account.id, symbol] = bound
-            total += bound
+                bound = self._bound[account.id, symbol] = _Bound(dict(orders))
+            for order in bound.uncounted.values():
+                bound.total -= bound.counted.pop(order.id, ZERO)
+                bound.floating.pop(order.id, None)
+                if order.id not in orders:
+                    continue
+                if _floats(order):
+                    bound.floating[order.id] = order
+                    continue
+                amount = valuation.reserved(order, account, market, now)
+                bound.counted[order.id] = amount
+                bound.total += amount
+            bound.uncounted.clear()
+            total += bound.total
+            for order in bound.floating.values():
+                total += valuation.reserved(order, account, market, now)
         return total
+
+
+@dataclass(slots=True)
+class _Bound:
+    """What the orders of one account and symbol bind, as far as it is counted."""
+
+    uncounted: dict[str, Order]
+    counted: dict[str, Decimal] = field(default_factory=dict)
+    floating: dict[str, Order] = field(default_factory=dict)
+    total: Decimal = ZERO
+
+
+def _floats(order: Order) -> bool:
+    """Whether what an order binds follows the market."""
+    return not order.is_buy or order.type in ("market", "trailing_stop")

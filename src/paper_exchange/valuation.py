@@ -57,9 +57,12 @@ def reserved(order: Order, account: Account, market: Market, now: int) -> Decima
 
 def order_price(order: Order, market: Market, now: int) -> Decimal:
     """Return the price at which an order is counted against buying power."""
+    fixed = order.limit_price or order.stop_price
+    if order.is_buy and fixed is not None:
+        return fixed
     mark = market.mark(order.symbol, now) or ZERO
     if order.is_buy:
-        return order.limit_price or order.stop_price or mark
+        return mark
     return max(order.limit_price or ZERO, mark * SHORT_SALE_MARKUP)
 
 
