@@ -73,7 +73,8 @@ class Explanation:
                 return []
             return [_row("risk", None, NO_RECORD)]
         size = f", {outcome.quantity} shares" if outcome.quantity is not None else ""
-        what = f"{outcome.outcome} {outcome.code}{size}. {outcome.detail}"
+        code = f" {outcome.code}" if outcome.code else ""
+        what = f"{outcome.outcome}{code}{size}. {outcome.detail}".rstrip()
         rows = [_row("risk", outcome.market_time, what)]
         for check in outcome.checks:
             mark = "passed" if check.passed else "failed"
@@ -115,8 +116,6 @@ def explain(services: Services, identifier: str) -> Explanation:
     decision, signal_id, order = _found(services, known)
     outcome = _or_none(lambda: services.risk.outcome(signal_id)) if signal_id else None
     orders = services.execution.orders_by_signal(signal_id) if signal_id else []
-    # The list's entries are short; a life and its fills come with the order itself.
-    orders = [services.execution.order(order.order_id) for order in orders]
     if not orders and order is not None:
         orders = [order]
     return Explanation(

@@ -62,6 +62,13 @@ def sign_in_link(data_dir: Path | None) -> str:
     return login.link(run.urls["gateway"], secret, utc_now())
 
 
+def prefect_sign_in(where: DataDirectory) -> dict[str, str]:
+    """Return where Prefect's pages are, and what they ask for."""
+    run = running(where)
+    auth = Secrets.open(where.secrets).prefect_auth
+    return {"url": run.urls["prefect"], "sign_in": auth}
+
+
 def person() -> str:
     """Return who sits at the keyboard: the account of the operating system."""
     return getpass.getuser()

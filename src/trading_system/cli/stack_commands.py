@@ -93,13 +93,22 @@ def down(data_dir: DataDir = None) -> None:
     sys.stderr.write("stopped\n")
 
 
-def status(data_dir: DataDir = None, as_json: JsonFlag = False) -> None:
+def status(
+    prefect: Annotated[
+        bool, typer.Option("--prefect", help="Show how to sign in to Prefect instead.")
+    ] = False,
+    data_dir: DataDir = None,
+    as_json: JsonFlag = False,
+) -> None:
     """Show what runs, and whether it is well.
 
     Example: `trading status --json`. Exit code 4 when nothing runs, 9 when something
     is not well.
     """
     place = installation.place(data_dir)
+    if prefect:
+        show_rows([installation.prefect_sign_in(place)], as_json=as_json)
+        return
     found = asyncio.run(read_status(place))
     if found is None:
         raise NotRunning(

@@ -1,5 +1,6 @@
 """Commands about trading: orders, positions, P&L, halt and resume, explain."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -7,6 +8,15 @@ import typer
 from trading_system.cli import confirmation, explanation, installation
 from trading_system.cli.installation import DataDir
 from trading_system.cli.output import JsonFlag, show_document, show_rows, show_views
+
+
+class OrderState(StrEnum):
+    """Which orders to show."""
+
+    ALL = "all"
+    OPEN = "open"
+    CLOSED = "closed"
+
 
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")]
 Reason = Annotated[str, typer.Option(help="Why; it goes to the audit log.")]
@@ -51,6 +61,7 @@ def add_to(app: typer.Typer) -> None:
 
 def orders(
     symbol: Annotated[str | None, typer.Option(help="Of one symbol only.")] = None,
+    state: Annotated[OrderState, typer.Option(help="Which.")] = OrderState.ALL,
     limit: Limit = 50,
     data_dir: DataDir = None,
     as_json: JsonFlag = False,
@@ -61,7 +72,7 @@ def orders(
     """
     with installation.services(data_dir) as services:
         found = services.execution.orders(
-            symbol=symbol.upper() if symbol else None, limit=limit
+            symbol=symbol.upper() if symbol else None, state=state, limit=limit
         )
     show_views(found, ORDER_COLUMNS, as_json=as_json)
 
