@@ -252,13 +252,15 @@ def quality_log(
 
 
 @router.post("/archive", response_model=ArchiveResult, dependencies=[requires(TRADE)])
-def archive(database: In, request: Request, asked: ArchiveRequest) -> ArchiveResult:
-    """Move old bars and logs to Parquet."""
+def archive(
+    database: In, source: From, request: Request, asked: ArchiveRequest
+) -> ArchiveResult:
+    """Move old bars and logs to Parquet; how old they are is told by the market."""
     settings: Settings = request.app.state.settings
     return operations.archive_old_data(
         database,
         settings.trading_data_dir / "archive",
-        utc_now().date(),
+        source.market_time().date(),
         asked.before,
     )
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import polars as pl
-from sqlalchemy import func, select, text, true
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from trading_core import bars
@@ -60,6 +60,17 @@ where last.revision is null
   or (last.open, last.high, last.low, last.close, last.volume)
      is distinct from (i.open, i.high, i.low, i.close, i.volume)
 on conflict do nothing
+"""
+
+# One walk down the primary key a symbol, so that its cost does not grow with history.
+_LATEST = """
+select b.*
+from unnest(cast(:symbols as text[])) as wanted (symbol)
+cross join lateral (
+  select * from data_ingestion.market_data m
+  where m.symbol = wanted.symbol and m.timeframe = :timeframe and m.feed = :feed
+  order by m.timestamp desc limit :count) b
+order by b.symbol, b.timestamp
 """
 
 
@@ -197,30 +208,14 @@ class Bars:
         self, symbols: Sequence[str], timeframe: str, feed: str, count: int = 1
     ) -> list[MarketBar]:
         """Return the newest bars of each symbol, oldest first within a symbol."""
-        wanted = select(func.unnest(list(symbols)).label("symbol")).subquery("wanted")
-        newest = (
-            select(MarketBar)
-            .where(
-                MarketBar.symbol == wanted.c.symbol,
-                MarketBar.timeframe == timeframe,
-                MarketBar.feed == feed,
-            )
-            .order_by(MarketBar.timestamp.desc())
-            .limit(count)
-            .correlate(wanted)
-            .lateral("newest")
-        )
-        keys = select(newest.c.symbol, newest.c.timestamp).select_from(
-            wanted.join(newest, true())
-        )
-        found = select(MarketBar).where(
-            MarketBar.timeframe == timeframe,
-            MarketBar.feed == feed,
-            func.row(MarketBar.symbol, MarketBar.timestamp).in_(keys),
-        )
-        return list(
-            self._session.scalars(found.order_by(MarketBar.symbol, MarketBar.timestamp))
-        )
+        values = {
+            "symbols": list(symbols),
+            "timeframe": timeframe,
+            "feed": feed,
+            "count": count,
+        }
+        found = select(MarketBar).from_statement(text(_LATEST))
+        return list(self._session.scalars(found, values))
 
     def newest_ends(self, timeframe: str, feed: str) -> dict[str, datetime]:
         """Return the end of each symbol's newest bar."""
