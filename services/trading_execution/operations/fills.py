@@ -12,6 +12,7 @@ from trading_execution.operations.desk import Desk
 from trading_execution.operations.evidence import Booked, adopt, book, one_by_one
 from trading_execution.ports import BrokerFill, BrokerOrder, StreamUpdate
 from trading_execution.repository import ExecutionTransaction
+from trading_system.crash import crash_point
 from trading_system.errors import Unavailable
 
 OVERLAP = timedelta(minutes=15)
@@ -24,6 +25,7 @@ LOOK_BACK = timedelta(days=3)
 def take_updates(desk: Desk, updates: Sequence[StreamUpdate]) -> None:
     """Believe what the stream tells; ask for the record where it skipped something."""
     now = desk.clock.now()
+    crash_point("before_told")
     with desk.booking, desk.database.transaction() as tx:
         tx.fence(desk.epoch)
         steps: list[tuple[Order, Callable[[Order], None]]] = []
@@ -64,11 +66,14 @@ def catch_up(desk: Desk, since: datetime | None = None) -> int:
     except Unavailable:
         desk.fills_due.set()
         raise
+    crash_point("before_booked")
     with desk.booking, desk.database.transaction() as tx:
         tx.fence(desk.epoch)
         booked = _enter(tx, desk, fills, orders, now)
         if not desk.fills_due.is_set():
             _move_cursor(tx, desk, fills)
+    if booked:
+        crash_point("after_booked")
     desk.booked_until = now
     return booked
 

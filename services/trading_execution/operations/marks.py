@@ -11,6 +11,7 @@ from trading_execution.ports import BrokerAccount
 from trading_execution.repository import ExecutionTransaction
 from trading_system.clock import ClockReading
 from trading_system.contracts.execution import AccountUpdated
+from trading_system.crash import crash_point
 
 MINUTE = timedelta(minutes=1)
 _ENVELOPE = {"event_id", "correlation_id", "causation_id"}
@@ -45,6 +46,7 @@ def mark(desk: Desk, *, force: bool = False) -> bool:
     }
     if missing := sorted(set(symbols) - set(prices)):
         prices.update(desk.broker.last_prices(missing))
+    crash_point("before_marked")
     with desk.booking, desk.database.transaction() as tx:
         tx.fence(desk.epoch)
         _record(tx, desk.account_id, account, prices, moment)

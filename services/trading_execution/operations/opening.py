@@ -17,6 +17,7 @@ from trading_execution.ports import (
     BrokerPosition,
 )
 from trading_execution.repository import ExecutionTransaction
+from trading_system.crash import crash_point
 from trading_system.errors import Misconfigured, Unavailable
 
 TRIES = 5
@@ -27,6 +28,7 @@ def open_books(desk: Desk) -> bool:
     if are_open(desk):
         return False
     found = _at_rest(desk)
+    crash_point("before_opening")
     with desk.booking, desk.database.transaction() as tx:
         tx.fence(desk.epoch)
         _enter(tx, desk.account_id, found)
