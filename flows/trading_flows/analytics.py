@@ -46,7 +46,7 @@ async def generate_reports(
 ) -> State[Any]:
     """Write the report of a day, a week or a month."""
     return await run(
-        timetable.GENERATE_REPORTS,
+        timetable.REPORTS[kind],
         lambda s: s.analytics.generate_report(kind, day),
         scheduled_for,
     )

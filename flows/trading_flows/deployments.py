@@ -8,10 +8,9 @@ from prefect.schedules import Cron, Schedule
 from prefect.types.entrypoint import EntrypointType
 
 from trading_flows import analytics, execution, ingestion, notification, risk, strategy
-from trading_flows.timetable import SESSION, TIMETABLE, Entry
+from trading_flows.timetable import NEW_YORK, TIMETABLE, Entry
 from trading_system.vocabulary import TradingMode
 
-NEW_YORK = "America/New_York"
 DEPLOYMENT = "trading"
 """The name of each flow's deployment: `fetch_market_data/trading`."""
 
@@ -30,19 +29,15 @@ def flow_of(entry: Entry) -> Flow[Any, Any]:
 def schedules_of(entry: Entry, mode: TradingMode) -> list[Schedule]:
     """Return when an entry runs in a mode; empty when only others start it.
 
-    A simulated market has sessions at any hour, so there the safety nets run around
-    the clock, and what goes by the market is left to the conductor.
+    In a simulated market what goes by the market is left to the conductor.
     """
-    simulated = mode is TradingMode.SIMULATED
-    if entry.cron is None or (simulated and entry.by_market):
+    cron = entry.cron_in(mode)
+    if cron is None or (mode is TradingMode.SIMULATED and entry.by_market):
         return []
-    cron = entry.cron
-    if simulated:
-        cron = cron.replace(f" {SESSION} * * 1-5", " * * * *")
     return [
         Cron(cron, timezone=NEW_YORK),
         *(
-            Cron(also.cron, timezone=NEW_YORK, parameters=dict(also.parameters))
+            Cron(str(also.cron), timezone=NEW_YORK, parameters={"kind": also.kind})
             for also in entry.also
         ),
     ]

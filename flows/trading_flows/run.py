@@ -1,11 +1,13 @@
 """One run of a flow: claim the slot, ask the service, show what it did.
 
 After an outage Prefect starts every run it missed. The service gives the newest due
-slot to one of them; the others end here as superseded and change nothing.
+slot to one of them; the others end here as superseded and change nothing. A run that a
+person starts has no slot and takes none away: it acts at once.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -23,17 +25,25 @@ from trading_system.clock import utc_now
 from trading_system.config.settings import Settings
 from trading_system.contracts.system import JobClaim, JobFinish
 from trading_system.errors import TradingError
+from trading_system.vocabulary import TradingMode
+
+AUTO_SCHEDULED = "auto-scheduled"
+"""Prefect's tag of the runs that a schedule made."""
 
 A = TypeVar("A")
 
 
 @dataclass(frozen=True)
 class Slot:
-    """The time that a run is for, and who runs."""
+    """The time that a run is for, and who runs.
+
+    `interval` is the seconds after which another slot follows, None when none does.
+    """
 
     job: str
     scheduled_for: datetime
     owner: str
+    interval: float | None
 
 
 async def run(
@@ -46,8 +56,9 @@ async def run(
 
     `then` starts what follows in the same run, such as the strategies after a fetch.
     """
-    slot = Slot(entry.name, scheduled_for or scheduled(), str(runtime.flow_run.id))
-    with Services(Settings(), acting_for=f"flow {entry.name}") as services:
+    settings = Settings()
+    slot = slot_of(entry, scheduled_for, settings.trading_mode)
+    with Services(settings, acting_for=f"flow {entry.name}") as services:
         service = services.named(entry.service)
         claim = await asyncio.to_thread(
             service.claim, await asyncio.to_thread(_claim, entry, slot, services)
@@ -77,8 +88,10 @@ async def _do(
 ) -> A:
     try:
         result = await asyncio.to_thread(act, services)
-    except TradingError as error:
-        await asyncio.to_thread(service.finish, _finished(slot, "failed", str(error)))
+    except Exception as error:  # whatever it was, the slot is free for another run
+        with suppress(TradingError):
+            said = _finished(slot, "failed", f"{type(error).__name__}: {error}")
+            await asyncio.to_thread(service.finish, said)
         raise
     await asyncio.to_thread(service.finish, _finished(slot, "done", summary(result)))
     return result
@@ -89,8 +102,8 @@ def _claim(entry: Entry, slot: Slot, services: Services) -> JobClaim:
         job=slot.job,
         scheduled_for=slot.scheduled_for,
         owner=slot.owner,
-        interval=entry.interval,
-        now=_now(entry, services) if entry.interval else None,
+        interval=slot.interval,
+        now=_now(entry, services) if slot.interval else None,
     )
 
 
@@ -115,10 +128,15 @@ def _finished(slot: Slot, status: str, said: str) -> JobFinish:
     )
 
 
-def scheduled() -> datetime:
-    """Return the time that Prefect planned this run for."""
-    planned: datetime | None = runtime.flow_run.scheduled_start_time
-    return planned or utc_now()
+def slot_of(entry: Entry, scheduled_for: datetime | None, mode: TradingMode) -> Slot:
+    """Return the slot of this run: the one it was given, or its place in a schedule."""
+    owner = str(runtime.flow_run.id)
+    planned: datetime = runtime.flow_run.scheduled_start_time or utc_now()
+    if scheduled_for is None and AUTO_SCHEDULED not in runtime.flow_run.tags:
+        # Market slots and the machine's time of a person's click must not be compared.
+        return Slot(f"{entry.job} on demand", planned, owner, None)
+    due = scheduled_for or planned
+    return Slot(entry.job, due, owner, entry.distance(due, mode))
 
 
 async def show(name: str, facts: dict[str, Any]) -> None:

@@ -6,19 +6,16 @@ starts them with their market time.
 """
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
-from trading_system.vocabulary import ServiceName
+from cronsim import CronSim
 
+from trading_system.vocabulary import ServiceName, TradingMode
+
+NEW_YORK = "America/New_York"
 SESSION = "9-16"
 """Hours, New York, in which the safety nets run."""
-
-
-@dataclass(frozen=True)
-class Also:
-    """A further schedule of a flow, with parameters of its own."""
-
-    cron: str
-    parameters: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -26,8 +23,8 @@ class Entry:
     """A flow in the timetable.
 
     `cron` is in New York time; without one the flow runs on demand only. `interval` is
-    the distance of its slots in seconds: a slot that has been followed by another is
-    out of date. `by_market` says that its slots are market times.
+    the usual distance of its slots in seconds. `by_market` says that its slots are
+    market times. `kind` tells the slots of a flow that has several timetables apart.
     """
 
     name: str
@@ -35,7 +32,37 @@ class Entry:
     cron: str | None = None
     interval: float | None = None
     by_market: bool = False
-    also: tuple[Also, ...] = ()
+    kind: str | None = None
+    also: tuple["Entry", ...] = ()
+
+    @property
+    def job(self) -> str:
+        """The name under which its slots are claimed."""
+        return f"{self.name} {self.kind}" if self.kind else self.name
+
+    def cron_in(self, mode: TradingMode) -> str | None:
+        """Return when it runs in a mode.
+
+        A simulated market has sessions at any hour of the machine's clock, so there
+        the safety nets run around it.
+        """
+        if self.cron is None or self.by_market or mode is not TradingMode.SIMULATED:
+            return self.cron
+        return self.cron.replace(f" {SESSION} * * 1-5", " * * * *")
+
+    def distance(self, slot: datetime, mode: TradingMode) -> float | None:
+        """Return the seconds from a slot to the one that puts it out of date.
+
+        The timetable is asked, for not every slot is followed by another after an
+        interval: nothing follows Friday's close before Monday. A slot may be some
+        minutes off its place, such as the bar end that a run a minute later is for.
+        """
+        cron = self.cron_in(mode)
+        if cron is None or self.interval is None:
+            return None
+        after = slot + timedelta(seconds=self.interval / 2)
+        following: datetime = next(CronSim(cron, after.astimezone(ZoneInfo(NEW_YORK))))
+        return (following - slot).total_seconds()
 
 
 INGESTION, STRATEGY = ServiceName.INGESTION, ServiceName.STRATEGY
@@ -81,17 +108,31 @@ CALCULATE_PERFORMANCE = Entry(
 ANALYZE_TRADES = Entry(
     "analyze_trades", ANALYTICS, "10 16 * * 1-5", DAY, by_market=True
 )
+WEEKLY_REPORT = Entry(
+    "generate_reports", ANALYTICS, "35 16 * * 5", 7 * DAY, by_market=True, kind="weekly"
+)
+# On the last day: on the first the month at hand would be the next one.
+MONTHLY_REPORT = Entry(
+    "generate_reports",
+    ANALYTICS,
+    "40 16 L * *",
+    28 * DAY,
+    by_market=True,
+    kind="monthly",
+)
 GENERATE_REPORTS = Entry(
     "generate_reports",
     ANALYTICS,
     "30 16 * * 1-5",
     DAY,
     by_market=True,
-    also=(
-        Also("35 16 * * 5", (("kind", "weekly"),)),
-        Also("40 16 1 * *", (("kind", "monthly"),)),
-    ),
+    also=(WEEKLY_REPORT, MONTHLY_REPORT),
 )
+REPORTS = {
+    "daily": GENERATE_REPORTS,
+    "weekly": WEEKLY_REPORT,
+    "monthly": MONTHLY_REPORT,
+}
 RUN_BACKTEST = Entry("run_backtest", ANALYTICS)
 SEND_TRADE_ALERTS = Entry("send_trade_alerts", NOTIFICATION, "7-59/15 * * * *", 900)
 MONITOR_SYSTEM_HEALTH = Entry("monitor_system_health", NOTIFICATION, "*/5 * * * *", 300)

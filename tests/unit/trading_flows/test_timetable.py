@@ -8,7 +8,7 @@ import pytest
 from prefect.schedules import Schedule
 
 from trading_flows.deployments import deployments, flow_of, schedules_of
-from trading_flows.timetable import FETCH_MARKET_DATA, TIMETABLE, Entry
+from trading_flows.timetable import FETCH_MARKET_DATA, REPORTS, TIMETABLE, Entry
 from trading_system.runtime.conductor import AFTER_CLOSE
 from trading_system.vocabulary import TradingMode
 
@@ -77,3 +77,38 @@ def test_the_hourly_fetch_runs_a_minute_after_each_bar_end_in_new_york() -> None
     said = [run.strftime("%a %H:%M") for run in runs]
     assert said == [f"Fri {hour}:01" for hour in range(10, 17)] + ["Mon 10:01"]
     assert runs[-1].astimezone(UTC).hour == 15
+
+
+@pytest.mark.parametrize(
+    ("slot", "following"),
+    [
+        ("2026-11-25 10:00", "2026-11-25 11:01"),  # a bar end of the conductor's
+        ("2026-11-25 10:01", "2026-11-25 11:01"),
+        ("2026-11-25 16:00", "2026-11-26 10:01"),  # a close: the next morning
+        ("2026-11-27 16:01", "2026-11-30 10:01"),  # a Friday's: on Monday
+    ],
+)
+def test_a_slot_is_out_of_date_once_the_timetable_has_another(
+    slot: str, following: str
+) -> None:
+    zone = ZoneInfo("America/New_York")
+    begun = datetime.fromisoformat(slot).replace(tzinfo=zone)
+    seconds = FETCH_MARKET_DATA.distance(begun, TradingMode.PAPER)
+    assert seconds is not None
+    wanted = datetime.fromisoformat(following).replace(tzinfo=zone)
+    assert begun.timestamp() + seconds == wanted.timestamp()
+
+
+def test_a_weekly_report_does_not_put_a_daily_one_out_of_date() -> None:
+    assert len({entry.job for entry in REPORTS.values()}) == 3
+    friday = datetime(2026, 11, 27, 16, 35, tzinfo=ZoneInfo("America/New_York"))
+    assert REPORTS["weekly"].distance(friday, TradingMode.PAPER) == 7 * 86400
+
+
+def test_the_monthly_report_is_about_the_month_that_ends() -> None:
+    from cronsim import CronSim
+
+    monthly = str(REPORTS["monthly"].cron)
+    zone = ZoneInfo("America/New_York")
+    runs = CronSim(monthly, datetime(2026, 2, 1, tzinfo=zone))
+    assert [next(runs).strftime("%m-%d") for _ in range(2)] == ["02-28", "03-31"]
