@@ -1,6 +1,7 @@
 """Which port each process listens on."""
 
 import json
+import random
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -59,7 +60,8 @@ def is_free(port: int) -> bool:
 
 def free_port() -> int:
     """Return a loopback port that nothing listens on."""
-    for port in FALLBACK_PORTS:
+    # In no order: two that look at the same time must not find the same one.
+    for port in random.sample(FALLBACK_PORTS, len(FALLBACK_PORTS)):
         if is_free(port):
             return port
     raise DependencyDown(
