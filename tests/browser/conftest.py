@@ -67,7 +67,8 @@ class Watched:
         self.page.wait_for_function(
             "() => [...document.querySelectorAll('[data-figure]')].every("
             "f => f.getBoundingClientRect().top > innerHeight + 150"
-            " || f.querySelector('.main-svg') || f.dataset.failed)"
+            " || f.querySelector('.main-svg')"
+            " || f.dataset.failed || f.dataset.drawn === 'empty')"
         )
         return self.page
 

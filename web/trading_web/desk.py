@@ -5,6 +5,7 @@ A service that does not answer leaves the page its last good value, marked stale
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
 from datetime import datetime
 from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
@@ -29,8 +30,11 @@ class Remembered(NamedTuple):
 class Answer(Generic[T]):
     """What a service said, or its last word and why there is no newer one."""
 
-    def __init__(self, name: str, future: Future[T], desk: "Desk") -> None:
-        self._name, self._future, self._desk = name, future, desk
+    def __init__(
+        self, name: str, ask: Callable[[], Future[T]], desk: "Desk", now: bool
+    ) -> None:
+        self._name, self._ask, self._desk = name, ask, desk
+        self._future = ask() if now else None
         self._settled = False
         self._value: T | None = None
         self._problem: str | None = None
@@ -71,7 +75,7 @@ class Answer(Generic[T]):
             return
         self._settled = True
         try:
-            self._value = self._future.result(PATIENCE)
+            self._value = (self._future or self._ask()).result(PATIENCE)
             self._at = utc_now()
             self._desk.remember(self._name, self._value, self._at)
             return
@@ -92,10 +96,17 @@ class Desk:
         self.mode = mode
         self._pool = ThreadPoolExecutor(16, thread_name_prefix="desk")
         self._last: dict[str, Remembered] = {}
+        self._at_once = True
+
+    def for_a_section(self) -> "Desk":
+        """Return this desk, asking only what is looked at: the rest is not shown."""
+        desk = copy(self)
+        desk._at_once = False
+        return desk
 
     def ask(self, name: str, call: Callable[[], T]) -> Answer[T]:
         """Ask in the background; `name` tells one question from another."""
-        return Answer(name, self._pool.submit(call), self)
+        return Answer(name, lambda: self._pool.submit(call), self, self._at_once)
 
     def remember(self, name: str, value: Any, at: datetime) -> None:
         """Keep a good answer."""

@@ -86,6 +86,8 @@ def bar_figure(
     decided_at: datetime | None = None,
 ) -> Figure:
     """Return bars with volume, the strategy's score, and what was done on them."""
+    if not bars:
+        return {"data": [], "layout": {}, "caption": "There are no bars to draw."}
     timeline = Timeline([Span(bar.timestamp, bar.bar_end) for bar in bars])
     labels = [formats.bar_span(bar.timestamp, bar.bar_end) for bar in bars]
     data = [_candles(bars), _volume(bars)]
@@ -107,6 +109,9 @@ def equity_figure(
     points: Sequence[EquityPoint], benchmark: Sequence[BarView], *, revision: str
 ) -> Figure:
     """Return equity against buy-and-hold of the benchmark, with drawdown below."""
+    if not points:
+        caption = "No equity was recorded in this range yet."
+        return {"data": [], "layout": {}, "caption": caption}
     timeline = Timeline([Span(p.market_time, p.market_time) for p in points])
     x = list(range(len(points)))
     equity = [float(point.equity) for point in points]
@@ -448,8 +453,6 @@ def _bar_caption(
     decisions: Sequence[DecisionView],
     trades: Sequence[TradeView],
 ) -> str:
-    if not bars:
-        return "No bars."
     last = bars[-1]
     signals = sum(d.signal_id is not None for d in decisions)
     buys = sum(t.side == "buy" for t in trades)
@@ -464,8 +467,6 @@ def _bar_caption(
 
 
 def _equity_caption(points: Sequence[EquityPoint]) -> str:
-    if not points:
-        return "No equity was recorded in this range."
     first, last = points[0], points[-1]
     change = last.equity - first.equity
     return (

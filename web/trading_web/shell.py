@@ -29,8 +29,10 @@ class NotSignedIn(Exception):
 
 
 def desk_of(request: Request) -> Desk:
-    """Return the gateway's desk."""
-    return cast(Desk, request.app.state.desk)
+    """Return the gateway's desk, as this request needs it."""
+    desk = cast(Desk, request.app.state.desk)
+    is_section = request.headers.get("HX-Request") == "true"
+    return desk.for_a_section() if is_section else desk
 
 
 def session_of(request: Request) -> Session:

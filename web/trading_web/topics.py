@@ -40,7 +40,7 @@ def read_portfolio(desk: Desk) -> Reading:
     as_of = account.value.as_of if account.value else None
     return Reading(
         cells,
-        f"as of {formats.clock_time(as_of)}",
+        f"as of {formats.clock_time(as_of)}" if as_of else "",
         account.problem or positions.problem,
     )
 

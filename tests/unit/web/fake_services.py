@@ -56,6 +56,7 @@ from trading_system.vocabulary import (
     order_id,
     signal_id,
 )
+from trading_web.order_states import is_open
 
 NEW_YORK = ZoneInfo("America/New_York")
 NOW = datetime(2026, 11, 20, 17, 12, 4, tzinfo=UTC)
@@ -86,6 +87,7 @@ class FakeServices:
         self.answers: dict[tuple[str, str], Any] = {}
         self.down: set[str] = set()
         self.posted: list[tuple[str, str, Any]] = []
+        self.asked: set[tuple[str, str]] = set()
         self.events: list[EventView] = []
         self.state = TradingState.ACTIVE
         self.level, self.reason = 0, "Started."
@@ -100,6 +102,7 @@ class FakeServices:
 
     def _answering(self, service: str) -> Callable[[httpx.Request], httpx.Response]:
         def answer(request: httpx.Request) -> httpx.Response:
+            self.asked.add((service, request.url.path))
             if service in self.down:
                 raise httpx.ConnectError("refused", request=request)
             body = json.loads(request.content) if request.content else None
@@ -517,6 +520,8 @@ def _at(day: date, clock: time) -> datetime:
 def _listed(rows: list[Any]) -> Callable[[httpx.QueryParams], list[Any]]:
     def listed(query: httpx.QueryParams) -> list[Any]:
         wanted, kind = query.get("symbol"), query.get("outcome")
+        if query.get("state") == "open":
+            return [row for row in rows if is_open(row)]
         chosen = [row for row in rows if not wanted or row.symbol == wanted]
         if kind:
             chosen = [row for row in chosen if row.outcome == kind]

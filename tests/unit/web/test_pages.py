@@ -133,6 +133,15 @@ async def test_a_section_is_the_same_alone_and_in_its_page(open_browser, path, s
     assert "HX-Target" in part.headers["vary"]
 
 
+async def test_a_section_asks_only_what_it_shows(open_browser):
+    fake = trading()
+    browser = open_browser(fake)
+    await browser.sign_in()
+    fake.asked.clear()
+    await browser.get("/", HX_Request="true", HX_Target="section#working")
+    assert fake.asked == {("execution", "/orders"), ("execution", "/clock")}
+
+
 async def test_rows_can_be_narrowed_to_a_symbol(open_browser):
     browser = open_browser(trading())
     await browser.sign_in()

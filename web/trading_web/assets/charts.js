@@ -110,14 +110,23 @@
     const answer = await fetch(holder.dataset.figure, { headers: { Accept: "application/json" } });
     if (!answer.ok) return fail(holder, await reason(answer));
     const described = await answer.json();
+    const caption = holder.querySelector("[data-caption]");
+    if (caption && described.caption) caption.textContent = described.caption;
+    holder.removeAttribute("aria-busy");
+    delete holder.dataset.failed;
+    holder.dataset.drawn = described.data.length ? "yes" : "empty";
+    if (!described.data.length) {
+      // Axes without a line would show numbers that nobody measured.
+      if (state.figure) window.Plotly.purge(plot);
+      state.figure = null;
+      state.listens = false;
+      drawn.set(holder, state);
+      return;
+    }
     const Plotly = await loadPlotly();
     state.described = described;
     paint(Plotly, holder, plot, state);
     drawn.set(holder, state);
-    delete holder.dataset.failed;
-    holder.removeAttribute("aria-busy");
-    const caption = holder.querySelector("[data-caption]");
-    if (caption && described.caption) caption.textContent = described.caption;
   }
 
   function paint(Plotly, holder, plot, state) {
@@ -211,7 +220,8 @@
   document.addEventListener("theme:change", async () => {
     if (!drawn.size) return;
     const Plotly = await loadPlotly();
-    for (const [holder, state] of drawn) paint(Plotly, holder, holder.querySelector(".plot"), state);
+    for (const [holder, state] of drawn)
+      if (state.figure) paint(Plotly, holder, holder.querySelector(".plot"), state);
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () =>
     document.dispatchEvent(new CustomEvent("theme:change")),
@@ -235,7 +245,7 @@
   document.addEventListener("keydown", (event) => {
     const holder = event.target.closest("[data-figure]");
     const state = holder && drawn.get(holder);
-    if (!state || !state.figure.layout.meta?.bars) return;
+    if (!state?.figure?.layout.meta?.bars) return;
     const plot = holder.querySelector(".plot");
     const [from, to] = plot.layout.xaxis.range.map(Number);
     const count = state.figure.layout.meta.bars.labels.length;

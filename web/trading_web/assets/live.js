@@ -83,7 +83,8 @@
 
   function setState(topic, problem, asOf) {
     for (const section of all(`[data-topic~="${CSS.escape(topic)}"]`)) {
-      const stale = Boolean(problem);
+      // Where there is no value at all, the section says so itself.
+      const stale = Boolean(problem) && !section.querySelector(".failed");
       if (stale !== (section.dataset.state === "stale"))
         say(stale ? `${section.dataset.name || topic} is stale: ${problem}` : "Values are fresh again.");
       if (stale) section.dataset.state = "stale";

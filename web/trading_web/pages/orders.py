@@ -40,11 +40,11 @@ def read_orders(
     symbol, strategy = symbol.strip().upper(), strategy.strip()
     query: dict[str, Any] = {"limit": limit, "symbol": symbol or None}
     calls: dict[str, Callable[[], list[Any]]] = {
-        "working": lambda: services.execution.orders(**query | {"limit": 500}),
+        "working": lambda: services.execution.orders(**query | {"state": "open"}),
         "history": lambda: services.execution.orders(**query),
         "executions": lambda: services.execution.trades(**query),
         "trades": lambda: services.analytics.round_trips(**query),
-        "denied": lambda: services.risk.outcomes(**query | {"limit": 500}),
+        "denied": lambda: services.risk.outcomes(**query, outcome="denied"),
     }
     answer = desk.ask(f"orders-{tab}-{symbol}-{limit}", calls[tab])
     rows = [
@@ -62,7 +62,7 @@ def read_orders(
         symbol=symbol,
         strategy=strategy,
         limit=limit,
-        more=tab != "working" and len(answer.value or []) >= limit and limit < 500,
+        more=len(answer.value or []) >= limit and limit < 500,
         answer=answer,
         rows=rows[:limit],
     )

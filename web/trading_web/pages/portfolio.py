@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Final, NamedTuple
 
 from fastapi import APIRouter, Request
@@ -11,7 +12,7 @@ from trading_system.contracts.execution import EquityPoint, TradeView
 from trading_system.contracts.ingestion import BarView
 from trading_system.contracts.risk import RiskOutcomeView
 from trading_web import formats
-from trading_web.cells import account_cells, position_cells
+from trading_web.cells import Cells, account_cells, position_cells
 from trading_web.errors import PageRoute
 from trading_web.figures import Figure, equity_figure
 from trading_web.order_states import is_open
@@ -50,10 +51,15 @@ def read_portfolio(request: Request, desk: OnDesk, range: str = "1W") -> HTMLRes
     strategies = desk.ask("strategies", services.strategy.strategies)
     orders = desk.ask("orders-40", lambda: services.execution.orders(limit=40))
     trades = desk.ask("trades-20", lambda: services.execution.trades(limit=20))
-    outcomes = desk.ask("outcomes-20", lambda: services.risk.outcomes(limit=100))
-    equity = account.value.equity if account.value else None
-    cells = account_cells(account.value)
-    cells |= position_cells(positions.value or [], equity)
+    outcomes = desk.ask("outcomes-20", lambda: services.risk.outcomes(limit=40))
+
+    @cache
+    def cells() -> Cells:
+        equity = account.value.equity if account.value else None
+        moving = position_cells(positions.value or [], equity)
+        return account_cells(account.value) | moving
+
+    # What only one section shows is worked out when that section is written.
     return render(
         request,
         "portfolio.html",
@@ -61,10 +67,10 @@ def read_portfolio(request: Request, desk: OnDesk, range: str = "1W") -> HTMLRes
         positions=positions,
         strategies=strategies,
         orders=orders,
-        working=[order for order in orders.value or [] if is_open(order)][:8],
-        activity=_activity(trades.value or [], outcomes.value or []),
-        activity_problem=trades.problem or outcomes.problem,
         cells=cells,
+        working=lambda: [o for o in orders.value or [] if is_open(o)][:8],
+        activity=lambda: _activity(trades.value or [], outcomes.value or []),
+        activity_problem=lambda: trades.problem or outcomes.problem,
         range=range if range in RANGES else "1W",
         ranges=RANGES,
     )

@@ -1,11 +1,14 @@
 """System: is every part well, and if not, which and why."""
 
+from functools import cache
 from typing import Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
+from trading_system.contracts.system import HealthView
+from trading_web.desk import Answer
 from trading_web.errors import PageRoute
 from trading_web.rendering import render
 from trading_web.shell import OnDesk
@@ -39,17 +42,19 @@ def read_system(request: Request, desk: OnDesk) -> HTMLResponse:
     log = desk.ask(
         "log-warnings", lambda: services.notification.logs(level="WARNING", limit=20)
     )
-    failing_first = dict(
-        sorted(health.items(), key=lambda item: item[1].problem is None)
-    )
-    failing = [name for name, answer in health.items() if answer.problem]
+
+    @cache
+    def failing_first() -> dict[str, Answer[HealthView]]:
+        return dict(sorted(health.items(), key=lambda item: item[1].problem is None))
+
+    # What only one section shows is worked out when that section is written.
     return render(
         request,
         "system.html",
         roles=ROLES,
         health=failing_first,
-        failing=failing,
-        warned=[
+        failing=lambda: [name for name, answer in health.items() if answer.problem],
+        warned=lambda: [
             name
             for name, answer in health.items()
             if not answer.problem and answer.value and answer.value.status != "pass"
