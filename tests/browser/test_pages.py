@@ -84,7 +84,7 @@ def test_the_open_halt_dialog_is_clean(serve, look):
 def test_a_theme_and_a_palette_stay_chosen_and_paint_the_first_frame(serve, look):
     opened = look(serve(trading())).open("/")
     light = opened.evaluate("getComputedStyle(document.body).backgroundColor")
-    opened.get_by_text("Appearance and keys").click()
+    opened.locator("header summary").click()
     opened.get_by_label("Dark").check()
     opened.get_by_label("Green and red").check()
     opened.reload()
