@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -20,6 +20,10 @@ from trading_system.errors import Unavailable
 
 BATCHES_AT_ONCE = 35
 """Bars of an outage that one transaction takes in: a week."""
+
+HOLES_AT_MOST = timedelta(days=5)
+"""How far before the newest bar taken in an older one may still be waiting for the
+feed; it is taken in, empty or not, as soon as it is late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +79,23 @@ def look(
     database: Database[IngestionTransaction], source: Source, market_time: datetime
 ) -> Due:
     """Return what is due at a market time."""
+    timeframe, feed = source.timeframe, source.feed
     begin(database, source, market_time)
     with database.read_only() as tx:
         calendar = tx.calendar
-        series = tx.series.get(source.timeframe, source.feed)
+        series = tx.series.get(timeframe, feed)
         assert series is not None
+        newest = tx.batches.newest(timeframe, feed)
+        since = series.live_from
+        if newest is not None:
+            since = max(since, newest - HOLES_AT_MOST)
         bars = due_bars(
             calendar,
-            source.timeframe,
-            series.live_from,
+            timeframe,
+            since,
             market_time,
             source.pace.settle,
-            tx.batches.ends(source.timeframe, source.feed, series.live_from),
+            tx.batches.ends(timeframe, feed, since),
         )
         symbols = tx.universe.active()
     # The bar before is read again: late prints correct it.

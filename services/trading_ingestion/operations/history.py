@@ -22,9 +22,12 @@ def begin(
     database: Database[IngestionTransaction], source: Source, market_time: datetime
 ) -> None:
     """Remember, once, where live bars begin and which symbols are fetched."""
+    if source.begun.is_set():
+        return
     with database.read_only() as tx:
         begun = tx.series.get(source.timeframe, source.feed) is not None
-        if begun and tx.universe.active():
+        if begun and tx.universe.all():
+            source.begun.set()
             return
     listed = {asset.symbol: asset.name for asset in source.market_data.assets()}
     with database.transaction() as tx:

@@ -1,7 +1,8 @@
 """The feed that a service reads, and how long it waits for it."""
 
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from trading_core.calendar import Calendar, Timeframe, require_aware
@@ -18,6 +19,8 @@ class Source:
     market_data: MarketData
     pace: Pace
     timeframe: Timeframe = Timeframe(TIMEFRAME)
+    begun: threading.Event = field(default_factory=threading.Event)
+    """Set once the series and the universe are known to be there."""
 
     @property
     def feed(self) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -21,6 +21,13 @@ class Batches:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+
+    def newest(self, timeframe: str, feed: str) -> datetime | None:
+        """Return the end of the newest bar that was taken in."""
+        query = select(func.max(BarBatch.bar_end)).where(
+            BarBatch.timeframe == timeframe, BarBatch.feed == feed
+        )
+        return self._session.scalar(query)
 
     def ends(self, timeframe: str, feed: str, after: datetime) -> set[datetime]:
         """Return the ends of the bars that were taken in and end after a time."""

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -128,7 +127,7 @@ def _window(
     sizes = [1]
     for row in rows:
         try:
-            sizes.append(engine.run(row.name, partial(_size, engine, row)))
+            sizes.append(engine.window_size(row))
         except StrategyFault:
             continue  # It is told when the strategy is asked to decide.
     return tx.windows.read(
@@ -138,10 +137,6 @@ def _window(
         until=about.bar.bar_end,
         count=max(sizes),
     )
-
-
-def _size(engine: Engine, row: StrategyRow) -> int:
-    return deciding.window_size(engine.strategy(row))
 
 
 def _verdicts(

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from trading_core.strategy import Strategy, StrategyError
+from trading_strategy.domain.deciding import window_size
 from trading_strategy.models import StrategyRow
 from trading_system.config.strategies import StrategiesFile
 from trading_system.errors import NotFound
@@ -37,6 +38,7 @@ class Engine:
         self.feed = feed
         self._patience = patience
         self._configured: dict[tuple[UUID, int], Strategy[Any]] = {}
+        self._sizes: dict[tuple[UUID, int], int] = {}
         self._stuck: dict[str, threading.Thread] = {}
 
     def plugin(self, name: str) -> Plugin:
@@ -59,6 +61,14 @@ class Engine:
             except (NotFound, StrategyError) as error:
                 raise StrategyFault(str(error)) from error
         return self._configured[key]
+
+    def window_size(self, row: StrategyRow) -> int:
+        """Return how many bars of a symbol a strategy is given."""
+        key = (row.strategy_id, row.version)
+        if key not in self._sizes:
+            strategy = self.strategy(row)
+            self._sizes[key] = self.run(row.name, lambda: window_size(strategy))
+        return self._sizes[key]
 
     def run(self, name: str, work: Callable[[], T]) -> T:
         """Return what a strategy's work returns; whatever it does is a `StrategyFault`.

@@ -66,7 +66,7 @@ def calculate_indicators(
         return []
     try:
         strategy = engine.strategy(row)
-        size = engine.run(name, lambda: deciding.window_size(strategy))
+        size = engine.window_size(row)
         window = tx.windows.read(
             tx.windows.universe(),
             timeframe=TIMEFRAME,
