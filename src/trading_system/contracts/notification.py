@@ -1,10 +1,10 @@
 """What notification says: alerts for people, and how the system is."""
 
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from trading_system.event import Event
-from trading_system.vocabulary import Instant, Severity, View
+from trading_system.vocabulary import Instant, Model, Severity, View
 
 
 class AlertRaised(Event, topic="notification.alert_raised"):
@@ -36,6 +36,10 @@ class NotificationView(View):
     created_at: Instant
     read_at: Instant | None
     deliveries: list[dict[str, Any]] = []
+    symbol: str | None = None
+    count: int = 1
+    market_time: Instant | None = None
+    last_at: Instant | None = None
 
 
 class HealthCheckView(View):
@@ -76,3 +80,31 @@ class NotificationRunResult(View):
     changed: int = 0
     summary: str = ""
     detail: dict[str, Any] = {}
+
+
+class LogSummaryView(View):
+    """The log lines of one hour, service and level, and the commonest of them."""
+
+    hour: Instant
+    service: str
+    level: str
+    lines: int
+    patterns: list[dict[str, Any]] = []
+
+
+class PreferenceView(View):
+    """Whether messages of a kind go through a channel, and from which severity."""
+
+    kind: str
+    channel: str
+    enabled: bool
+    min_severity: Severity
+
+
+class PreferenceChange(Model):
+    """A decision about a kind and a channel."""
+
+    kind: str
+    channel: Literal["dashboard", "email"]
+    enabled: bool = True
+    min_severity: Severity = Severity.INFO

@@ -1,0 +1,1 @@
+"""Notification's connections to the outside."""

@@ -1,0 +1,1 @@
+"""What is worth telling, in which words, and to whom."""
