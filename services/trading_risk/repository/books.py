@@ -48,7 +48,7 @@ cross join lateral (
 """)
 
 _MARKS = text("""
-select symbol, coalesce(last_price, nullif(avg_price, 0)) as price
+select symbol, last_price, nullif(avg_price, 0) as cost
 from execution.positions
 where account_id = :account and symbol = any(:symbols)
 """)
