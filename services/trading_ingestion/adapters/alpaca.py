@@ -20,6 +20,7 @@ from trading_system.errors import Misconfigured, Unavailable
 PAGE = 10_000
 SYMBOLS_AT_ONCE = 200
 TRIES = 5
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TIMEOUT = httpx.Timeout(10.0, connect=3.0)
 _NOT_BARS = (KeyError, TypeError, AttributeError, ValueError, pl.exceptions.PolarsError)
 _FIELDS = {"open": "o", "high": "h", "low": "l", "close": "c", "volume": "v"}
@@ -49,6 +50,8 @@ class AlpacaMarketData:
             },
             timeout=TIMEOUT,
             transport=transport,
+            # A proxy of the environment is not for the exchange on this machine.
+            trust_env=httpx.URL(self._data).host not in LOOPBACK,
         )
 
     @property
