@@ -1,4 +1,4 @@
-"""Our books against the broker's."""
+"""Our books against the broker's, and the chain that leads to them."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -9,7 +9,7 @@ import httpx
 from trading_system.clients import Services
 from trading_system.config.settings import Settings
 from trading_system.errors import Unavailable
-from trading_system.runtime import broker_account, callers
+from trading_system.runtime import broker_account, callers, chain
 from trading_system.runtime.data_directory import DataDirectory
 from trading_system.runtime.finding import Finding, State
 from trading_system.runtime.run_file import Run
@@ -20,7 +20,7 @@ REMEDY = "See the reconciliation on the System page; nothing is corrected by tra
 
 
 def check(settings: Settings, place: DataDirectory, run: Run) -> list[Finding]:
-    """Compare positions and cash with what the broker says."""
+    """Compare positions and cash with what the broker says, and follow the chain."""
     secrets = Secrets.open(place.secrets)
     asking = callers.settings_of(settings, run, secrets, "cli")
     with Services(asking) as services:
@@ -32,7 +32,12 @@ def check(settings: Settings, place: DataDirectory, run: Run) -> list[Finding]:
             for each in _answer(broker, "/v2/positions")
         }
         cash = Decimal(_answer(broker, "/v2/account")["cash"])
-    return [positions(ours, theirs), cash_balance(account.cash, cash)]
+    owner = callers.databases_of(settings, place, secrets, run).owner_url
+    return [
+        positions(ours, theirs),
+        cash_balance(account.cash, cash),
+        *chain.check(owner),
+    ]
 
 
 def positions(ours: Mapping[str, Decimal], theirs: Mapping[str, Decimal]) -> Finding:

@@ -3,8 +3,7 @@
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from importlib.util import find_spec
+from dataclasses import dataclass
 from pathlib import Path
 
 from trading_system.config.settings import Settings
@@ -109,11 +108,7 @@ class Plan:
         # Runs wait for services anyhow; its slow imports go on meanwhile.
         runs_prefect = [] if self.prefect_url else ["prefect"]
         units.append(self._flows(["account", *runs_prefect]))
-        there = [unit for unit in units if _is_there(unit)]
-        names = {unit.name for unit in there}
-        return [
-            replace(unit, after=[n for n in unit.after if n in names]) for unit in there
-        ]
+        return units
 
     def _prefect(self) -> Component:
         url = local(self.ports.prefect)
@@ -200,8 +195,6 @@ class Plan:
         """Stamp directory and database with the account that is traded."""
 
         def bind() -> bool:
-            if find_spec("paper_exchange.__main__") is None:
-                return True
             environment = self.environments
             keys = environment.broker_keys()
             account = broker_account.account_number(
@@ -282,17 +275,3 @@ def _web(
 
 def _names(units: Sequence[Unit]) -> list[str]:
     return [unit.name for unit in units]
-
-
-def _is_there(unit: Unit) -> bool:
-    if not isinstance(unit, Component):
-        return True
-    for word in unit.command:
-        module = word.partition(":")[0]
-        if module.startswith(("trading_", "paper_exchange")) and "/" not in module:
-            module = "paper_exchange.__main__" if "paper" in module else module
-            try:
-                return find_spec(module) is not None
-            except ModuleNotFoundError:
-                return False
-    return True

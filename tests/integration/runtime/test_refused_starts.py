@@ -51,7 +51,7 @@ def start(
 @pytest.fixture
 def base() -> int:
     """A base from which eleven ports are free, as far as one can know."""
-    return free_port() + 500
+    return free_port()
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def place(tmp_path: Path) -> DataDirectory:
 
 
 def options(seed: int | None = None, replay: Path | None = None) -> Options:
-    return Options(port_base=free_port() + 600, seed=seed, replay=replay)
+    return Options(port_base=free_port(), seed=seed, replay=replay)
 
 
 def test_a_market_goes_on_with_the_seed_it_was_made_with(
