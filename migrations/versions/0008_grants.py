@@ -50,10 +50,15 @@ begin
       ' shared.verify_audit() to %I', own.role);
     execute format('grant select, insert on logging.system_logs,'
       ' logging.performance_logs to %I', own.role);
-    execute format('alter role %I set statement_timeout = %L', own.role, '60s');
-    execute format('alter role %I set idle_in_transaction_session_timeout = %L',
-      own.role, '60s');
-    execute format('alter role %I set lock_timeout = %L', own.role, '10s');
+    begin
+      execute format('alter role %I set statement_timeout = %L', own.role, '60s');
+      execute format('alter role %I set idle_in_transaction_session_timeout = %L',
+        own.role, '60s');
+      execute format('alter role %I set lock_timeout = %L', own.role, '10s');
+    exception when insufficient_privilege then
+      -- An administrator made the role, and gives it time-outs or does not.
+      null;
+    end;
   end loop;
   for may in
     select r.rolname as role, g.schema, g.tables

@@ -4,7 +4,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import NullPool, create_engine
+from sqlalchemy import NullPool, create_engine, text
 
 from trading_system.config.shipped import shipped
 from trading_system.runtime import urls
@@ -16,6 +16,14 @@ def upgrade(owner: str) -> None:
     config = configuration(owner)
     refuse_newer(owner, config)
     command.upgrade(config, "head")
+    grant(owner)
+
+
+def grant(owner: str) -> None:
+    """Give every role of a service that is there by now what it may do."""
+    engine = create_engine(urls.with_driver(owner, "psycopg2"), poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.execute(text("select shared.grant_roles()"))
 
 
 def configuration(owner: str) -> Config:
