@@ -36,7 +36,7 @@ def test_a_running_clock_jumps_over_closed_hours_when_asked(exchange: Any) -> No
     exchange.control(advance_to="2026-09-18T19:59:00Z")
     exchange.control(run=600, skip_closed=True)
     deadline = time.monotonic() + 30
-    seen = []
+    seen: list[datetime] = []
     while not seen or seen[-1] < datetime.fromisoformat("2026-09-21T13:35:00Z"):
         assert time.monotonic() < deadline, seen[-5:]
         seen.append(market_time(exchange))

@@ -116,7 +116,7 @@ def test_the_last_event_of_every_order_equals_what_rest_answers(
         mine = [update for update in heard if update.order.id == order.id]
         assert mine[-1].order == client.get_order_by_id(order.id)
         executed = [update for update in mine if update.qty is not None]
-        assert sum(update.qty for update in executed) == 7
+        assert sum(update.qty or 0 for update in executed) == 7
         ids = [update.execution_id for update in executed]
         assert len(set(ids)) == len(ids)
 

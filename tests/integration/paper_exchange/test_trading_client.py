@@ -233,7 +233,7 @@ def test_a_stop_order_sells_once_its_price_is_reached(exchange: Any) -> None:
             break
     else:
         pytest.fail("the price never fell by 1 % in two weeks")
-    assert Decimal(found.filled_avg_price) <= Decimal(stop.stop_price)
+    assert Decimal(found.filled_avg_price) <= Decimal(str(stop.stop_price))
     assert client.get_all_positions() == []
 
 

@@ -252,9 +252,10 @@ class OrderFlow(RuleBasedStateMachine):
 
 @pytest.mark.parametrize("model", [ALPACA_PAPER, REALISTIC], ids=lambda one: one.name)
 def test_random_order_flow_keeps_the_books_true(sessions: Sessions, model: Any) -> None:
-    machine = type(
+    machine: Any = type(
         "Flow", (OrderFlow,), {"sessions": sessions, "fill_model": model}
-    ).TestCase
+    )
+    machine = machine.TestCase
     machine.settings = settings(
         max_examples=15,
         stateful_step_count=25,
