@@ -13,6 +13,7 @@ from trading_execution.operations.desk import KILL_FILE, Desk
 from trading_execution.operations.lease import Lease
 from trading_execution.ports import Broker, TradeStream
 from trading_execution.repository import ExecutionTransaction
+from trading_execution.repository.identities import IDENTITIES
 from trading_execution.routes import router
 from trading_execution.workers import workers
 from trading_system.clock import MarketClock
@@ -48,6 +49,7 @@ def create(
         workers=lambda _: workers(app.state.desk, stream),
         ready=[broker_answers],
         description=trading_execution.__doc__ or "",
+        identities=IDENTITIES,
     )
     app.state.desk = Desk(
         database=app.state.database,

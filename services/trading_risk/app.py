@@ -8,6 +8,7 @@ from trading_risk.adapters.kill_file import KillFile
 from trading_risk.handlers import handlers
 from trading_risk.ports import Surroundings
 from trading_risk.repository import RiskTransaction
+from trading_risk.repository.identities import IDENTITIES
 from trading_risk.routes import router
 from trading_risk.workers import workers
 from trading_system.config.settings import Settings
@@ -36,6 +37,7 @@ def create(settings: Settings | None = None) -> FastAPI:
         workers=lambda database: workers(database, surroundings),
         start=start,
         description=trading_risk.__doc__ or "",
+        identities=IDENTITIES,
     )
     app.state.surroundings = surroundings
     return app

@@ -7,6 +7,7 @@ from trading_strategy import operations
 from trading_strategy.handlers import handlers
 from trading_strategy.operations import Engine
 from trading_strategy.repository import StrategyTransaction
+from trading_strategy.repository.identities import IDENTITIES
 from trading_strategy.routes import router
 from trading_system import plugins
 from trading_system.config import strategies
@@ -37,6 +38,7 @@ def create(settings: Settings | None = None) -> FastAPI:
         transaction=StrategyTransaction,
         start=follow_file,
         description=trading_strategy.__doc__ or "",
+        identities=IDENTITIES,
     )
     app.state.engine = engine
     return app

@@ -23,6 +23,7 @@ from trading_system.contracts import strategy as st
 from trading_system.contracts.system import (
     EventView,
     HealthView,
+    IdentityView,
     IdleView,
     JobClaim,
     JobFinish,
@@ -146,6 +147,10 @@ class ServiceClient:
     def idle(self) -> IdleView:
         """Say whether the service has nothing to do."""
         return self.get("/idle", IdleView)
+
+    def books(self) -> list[IdentityView]:
+        """Look at everything that must hold in the books of the service."""
+        return self.request("GET", "/books", list[IdentityView], timeout=60)
 
     def events(
         self, after: int, topics: Iterable[str] = (), limit: int = 200

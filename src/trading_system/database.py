@@ -6,13 +6,15 @@ are the service's repositories.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Generic, Protocol, Self, TypeVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Engine, create_engine, select, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
+from trading_system.contracts.system import IdentityView
 from trading_system.errors import Misconfigured
 from trading_system.models import AuditEntry, StagedEvent, SystemConfig
 from trading_system.vocabulary import TradingMode
@@ -100,6 +102,32 @@ class Transaction:
     def mode(self) -> TradingMode:
         """The trading mode that this database belongs to."""
         return TradingMode(self.config("mode") or TradingMode.SIMULATED)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Something that must hold in a service's books whenever all is at rest.
+
+    `counted` selects how many it is asked of, `broken` a name for each that breaks it.
+    """
+
+    name: str
+    counted: str
+    broken: str
+    remedy: str
+
+    EXAMPLES: ClassVar = 5
+
+    def look(self, tx: Transaction) -> IdentityView:
+        """Count, and name the first that break it."""
+        broken = list(tx.session.scalars(text(self.broken)))
+        return IdentityView(
+            name=self.name,
+            counted=tx.session.scalar(text(self.counted)) or 0,
+            broken=len(broken),
+            examples=[str(each) for each in broken[: self.EXAMPLES]],
+            remedy=self.remedy,
+        )
 
 
 Tx = TypeVar("Tx", bound=Transaction)

@@ -22,13 +22,14 @@ from trading_system.contracts.system import (
     CheckView,
     EventView,
     HealthView,
+    IdentityView,
     IdleView,
     JobClaim,
     JobFinish,
     JobView,
     SessionView,
 )
-from trading_system.database import Database, Transaction
+from trading_system.database import Database, Identity, Transaction
 from trading_system.doorbell import Doorbell
 from trading_system.errors import TradingError
 from trading_system.http import create_http_app, product_version
@@ -79,11 +80,12 @@ def create_app(
     start: Callable[[Database[T]], None] | None = None,
     description: str = "",
     larger_bodies: dict[str, int] | None = None,
+    identities: Sequence[Identity] = (),
 ) -> FastAPI:
     """Return the app of a service.
 
     `start` runs once before the first event is handled. The consumer and the workers
-    are threads of the app's lifespan.
+    are threads of the app's lifespan. `identities` are what `/books` looks at.
     """
     process = _Process(service, settings, on, transaction, workers, ready, start)
     app = create_http_app(
@@ -97,6 +99,7 @@ def create_app(
     app.include_router(_health_routes(process))
     reading = [requires(READ)]
     app.include_router(_log_routes(), dependencies=reading)
+    app.include_router(_books_routes(identities), dependencies=reading)
     app.include_router(router, dependencies=reading)
     return app
 
@@ -282,6 +285,17 @@ def _health(process: _Process) -> HealthView:
         instance=process.instance,
         checks=checks,
     )
+
+
+def _books_routes(identities: Sequence[Identity]) -> APIRouter:
+    router = APIRouter(tags=["System"])
+
+    @router.get("/books", response_model=list[IdentityView])
+    def books(tx: Annotated[Transaction, in_read_only]) -> list[IdentityView]:
+        """Look at everything that must hold in the books of this service."""
+        return [identity.look(tx) for identity in identities]
+
+    return router
 
 
 def _log_routes() -> APIRouter:

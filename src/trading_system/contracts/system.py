@@ -34,6 +34,20 @@ class IdleView(View):
     waiting_for: list[str]
 
 
+class IdentityView(View):
+    """Something that must hold in a service's books, and what breaks it.
+
+    `counted` is what it was asked of, `broken` how many of them break it, `examples`
+    the first few of those.
+    """
+
+    name: str
+    counted: int
+    broken: int
+    examples: list[str] = []
+    remedy: str
+
+
 class EventView(View):
     """An event of the log."""
 
