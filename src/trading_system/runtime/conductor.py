@@ -10,7 +10,7 @@ import base64
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -18,14 +18,21 @@ import httpx
 from trading_core.calendar import Calendar, Session
 from trading_system.clients import Services
 from trading_system.clock import monotonic, utc_now
-from trading_system.errors import TradingError, Unavailable
+from trading_system.contracts.ingestion import FetchResult
+from trading_system.errors import Conflict, TradingError, Unavailable
 from trading_system.runtime.stage import Stage
 from trading_system.vocabulary import TIMEFRAME
 
 PACED = 120.0
 """Market seconds a second up to which the clock runs and Prefect starts the flows."""
 
+T = TypeVar("T")
+
 NEW_YORK = ZoneInfo("America/New_York")
+INSTANT = timedelta(microseconds=1)
+AGAIN = 0.5
+"""Seconds until a process that did not answer is asked again."""
+
 PATIENCE = 120.0
 """Seconds that an hour's chain may take before lockstep says who is not at rest."""
 
@@ -46,6 +53,7 @@ class ExchangeClock:
 
     now: datetime
     pending: int
+    at_end: bool
 
 
 class Exchange:
@@ -71,7 +79,9 @@ class Exchange:
         if not response.is_success:
             raise Unavailable(f"The exchange's clock says {response.text[:200]}.")
         body = response.json()
-        return ExchangeClock(datetime.fromisoformat(body["now"]), body["pending"])
+        return ExchangeClock(
+            datetime.fromisoformat(body["now"]), body["pending"], body["at_end"]
+        )
 
     async def close(self) -> None:
         """Close the connection."""
@@ -114,6 +124,8 @@ class Conductor:
         while not self._is_over(done):
             end, session = await self._next_bar_end(done)
             clock = await self._steady(self.exchange.clock)
+            if clock.now < end and clock.at_end:
+                break
             if clock.now < end:
                 # Closed hours are skipped, so the wait is looked at again and again.
                 await asyncio.sleep(min((end - clock.now).total_seconds() / speed, 0.5))
@@ -127,25 +139,31 @@ class Conductor:
         self.stage.note("market time has reached its end")
 
     async def run_in_lockstep(self) -> None:
-        """Advance from bar end to bar end, each time waiting for the chain to rest."""
+        """Advance from bar end to bar end, each time waiting for the chain to rest.
+
+        Every step changes nothing when it is repeated. So a step that was cut off is
+        taken again, and so is the bar end at which a killed conductor left the clock.
+        """
         await self._steady(lambda: self.exchange.steer(stop=True))
         clock = await self._steady(self.exchange.clock)
-        done = clock.now
         await self._at_rest()
-        while True:
-            end, session = await self._next_bar_end(done)
-            if self._is_over(end):
+        end, session = await self._next_bar_end(clock.now - INSTANT)
+        while not self._is_over(end):
+            clock = await self._steady(self._advancing_to(end))
+            if clock.now < end:
                 break
-            await self._steady(self._advancing_to(end))
-            await self._retried(lambda: self.services.ingestion.fetch(end))
+            await self._retried(self._fetching(end))
             await self._at_rest()
             if end == session.close:
                 await self._close_session()
-            done = end
+            end, session = await self._next_bar_end(end)
         self.stage.note("market time has reached its end")
 
     def _advancing_to(self, end: datetime) -> Callable[[], Awaitable[ExchangeClock]]:
         return lambda: self.exchange.steer(advance_to=end.isoformat())
+
+    def _fetching(self, end: datetime) -> Callable[[], FetchResult]:
+        return lambda: self.services.ingestion.fetch(end)
 
     async def _close_session(self) -> None:
         services = self.services
@@ -249,22 +267,30 @@ class Conductor:
     async def _steady(
         self, act: Callable[[], Awaitable[ExchangeClock]]
     ) -> ExchangeClock:
-        """Ask the exchange, and again when it is restarting."""
+        """Ask the exchange, and again while it is restarting."""
+        said = ""
         while True:
             try:
                 return await act()
             except (httpx.HTTPError, Unavailable) as error:
-                self.stage.note(f"the exchange does not answer: {error}")
-                await asyncio.sleep(1)
+                said = self._note_once(f"the exchange does not answer: {error}", said)
+            await asyncio.sleep(AGAIN)
 
-    async def _retried(self, act: Callable[[], Any]) -> Any:
+    async def _retried(self, act: Callable[[], T]) -> T:
         """Ask a service, and again while it is restarting."""
+        said = ""
         while True:
             try:
                 return await asyncio.to_thread(act)
-            except Unavailable as error:
-                self.stage.note(f"market time waits: {error}")
-                await asyncio.sleep(0.5)
+            except (Unavailable, Conflict) as error:
+                # A conflict: the process before this one is still the executor.
+                said = self._note_once(f"market time waits: {error}", said)
+            await asyncio.sleep(AGAIN)
+
+    def _note_once(self, words: str, said: str) -> str:
+        if words != said:
+            self.stage.note(words)
+        return words
 
 
 def _scheduled_in(seconds: float) -> dict[str, Any]:

@@ -1,0 +1,153 @@
+"""Lockstep, with an exchange and services that die at the wrong moment."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any, cast
+
+import httpx
+import pytest
+
+from trading_core.calendar import Calendar, xnys_sessions
+from trading_system.clients import Services
+from trading_system.config.settings import Settings
+from trading_system.contracts.system import IdleView, SessionView
+from trading_system.errors import Conflict, Unavailable
+from trading_system.runtime import conductor
+from trading_system.runtime.conductor import Conductor, Exchange, ExchangeClock
+from trading_system.runtime.stage import Stage
+
+pytestmark = pytest.mark.unit
+
+DAY = date(2015, 4, 10)
+CALENDAR = Calendar(xnys_sessions(date(2015, 3, 2), date(2016, 6, 1)))
+SESSION = CALENDAR.session_on(DAY)
+assert SESSION is not None
+ENDS = [end for _, end in CALENDAR.bars(SESSION, "1Hour")]
+CLOSING = [
+    "update_positions",
+    "reconcile",
+    "analyze_trades",
+    "calculate_performance",
+    "report daily",
+    "summary",
+]
+BEFORE_OPEN = datetime(2015, 4, 10, 13, 0, tzinfo=UTC)
+
+
+class FakeExchange:
+    """A clock that obeys, except where it is told to fail."""
+
+    def __init__(self, now: datetime, last: datetime | None = None) -> None:
+        self.now = now
+        self.last = last
+        self.failures: list[Exception] = []
+        self.advanced: list[datetime] = []
+
+    async def clock(self) -> ExchangeClock:
+        return ExchangeClock(self.now, 0, self.now == self.last)
+
+    async def steer(self, **command: Any) -> ExchangeClock:
+        if "advance_to" in command:
+            end = datetime.fromisoformat(command["advance_to"])
+            if self.failures:
+                raise self.failures.pop()
+            self.advanced.append(end)
+            self.now = min(end, self.last or end)
+        return await self.clock()
+
+
+class FakeServices:
+    """Six services that are always at rest, and what was asked of them."""
+
+    name = "fake"
+
+    def __init__(self) -> None:
+        self.asked: list[object] = []
+        self.failures: dict[object, list[Exception]] = {}
+        self.ingestion = self.execution = self.analytics = self.notification = self
+        self.all = (self,)
+
+    def _did(self, what: object) -> None:
+        if failures := self.failures.get(what):
+            raise failures.pop()
+        self.asked.append(what)
+
+    def idle(self) -> IdleView:
+        return IdleView(idle=True, sequence=len(self.asked), waiting_for=[])
+
+    def sessions(self, start: date, end: date) -> list[SessionView]:
+        return [
+            SessionView(day=each.day, open=each.open, close=each.close)
+            for each in CALENDAR.sessions
+            if start <= each.day <= end
+        ]
+
+    def fetch(self, end: datetime) -> None:
+        self._did(end)
+
+    def generate_report(self, kind: str) -> None:
+        self._did(f"report {kind}")
+
+    def send_summary(self) -> None:
+        self._did("summary")
+
+    def __getattr__(self, verb: str) -> Callable[[], None]:
+        return lambda: self._did(verb)
+
+
+async def conducted(
+    exchange: FakeExchange, services: FakeServices, until: str | None = "2015-04-10"
+) -> list[str]:
+    """Conduct to the end, and return what the person who watches was told."""
+    notes: list[str] = []
+    stage = Stage(Settings(), "", until, notes.append)
+    await Conductor(
+        stage, cast(Exchange, exchange), cast(Services, services)
+    ).run_in_lockstep()
+    return notes
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conductor, "AGAIN", 0.0)
+
+
+async def test_every_bar_of_a_session_is_fetched_at_its_end() -> None:
+    exchange, services = FakeExchange(BEFORE_OPEN), FakeServices()
+    notes = await conducted(exchange, services)
+    assert exchange.advanced == ENDS
+    assert services.asked == [*ENDS, *CLOSING]
+    assert notes == ["market time has reached its end"]
+
+
+async def test_an_advance_and_a_fetch_that_were_cut_off_are_repeated() -> None:
+    exchange, services = FakeExchange(BEFORE_OPEN), FakeServices()
+    exchange.failures = [httpx.ReadError("gone")] * 3
+    services.failures = {ENDS[2]: [Unavailable("away")] * 2}
+    notes = await conducted(exchange, services)
+    assert services.asked == [*ENDS, *CLOSING]
+    assert notes == [
+        "the exchange does not answer: gone",
+        "market time waits: away",
+        "market time has reached its end",
+    ]
+
+
+async def test_an_executor_that_has_just_been_killed_is_waited_for() -> None:
+    exchange, services = FakeExchange(BEFORE_OPEN), FakeServices()
+    services.failures = {"reconcile": [Conflict("Another process is the executor.")]}
+    await conducted(exchange, services)
+    assert services.asked == [*ENDS, *CLOSING]
+
+
+async def test_the_bar_end_at_which_a_killed_conductor_stopped_is_done_again() -> None:
+    exchange, services = FakeExchange(ENDS[-1]), FakeServices()
+    await conducted(exchange, services)
+    assert services.asked == [ENDS[-1], *CLOSING]
+
+
+async def test_a_market_without_further_prices_ends_the_run() -> None:
+    exchange, services = FakeExchange(BEFORE_OPEN, last=ENDS[1]), FakeServices()
+    notes = await conducted(exchange, services, until=None)
+    assert services.asked == ENDS[:2]
+    assert notes[-1] == "market time has reached its end"
