@@ -22,6 +22,10 @@ WEB = Path("web", "trading_web")
 STATIC = WEB / "static"
 MANIFEST = "manifest.json"
 
+# What the services' own documentation pages load, so that they work offline.
+SWAGGER = Path("src", "trading_system", "static", "swagger")
+SWAGGER_FILES = ("swagger-ui-bundle.js", "swagger-ui.css")
+
 
 class CustomBuildHook(BuildHookInterface[Any]):
     """Puts the built assets into the wheel and the editable install."""
@@ -31,14 +35,17 @@ class CustomBuildHook(BuildHookInterface[Any]):
         if self.target_name == "sdist":
             return
         build(Path(self.root))
-        build_data["artifacts"].append(f"/{STATIC.as_posix()}/*")
+        build_data["artifacts"] += [
+            f"/{STATIC.as_posix()}/*",
+            f"/{SWAGGER.as_posix()}/*",
+        ]
 
 
 def build(root: Path) -> None:
     """Write hashed, precompressed assets and their manifest to the static folder."""
     static = root / STATIC
     fingerprint = _fingerprint(root)
-    if _is_built(static, fingerprint):
+    if _is_built(static, fingerprint) and _has_swagger(root):
         return
     _install_packages(root)
     static.mkdir(exist_ok=True)
@@ -60,6 +67,13 @@ def build(root: Path) -> None:
         "icon.svg": (sources / "icon.svg").read_bytes(),
     }
     _write(static, assets, fingerprint)
+    (root / SWAGGER).mkdir(parents=True, exist_ok=True)
+    for name in SWAGGER_FILES:
+        shutil.copyfile(modules / "swagger-ui-dist" / name, root / SWAGGER / name)
+
+
+def _has_swagger(root: Path) -> bool:
+    return all((root / SWAGGER / name).exists() for name in SWAGGER_FILES)
 
 
 def _fingerprint(root: Path) -> str:
