@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 import uvicorn
+from platformdirs import user_data_path
 
 from paper_exchange import app, instants, sessions
 from paper_exchange.errors import StartRefused
@@ -80,7 +81,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def build(options: argparse.Namespace) -> tuple[Exchange, Pacer]:
     """Return the exchange and its clock that some options describe."""
-    directory: Path = options.data_dir
+    directory: Path = options.data_dir or _own_directory(options)
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -93,11 +94,19 @@ def build(options: argparse.Namespace) -> tuple[Exchange, Pacer]:
     is_new = not exchange.accounts
     exchange.create_account(options.key, options.secret, options.cash)
     pacer = Pacer(exchange)
-    if options.start and not pacer.is_running:
+    # Without the control API nobody could ever start the clock.
+    starts = options.start or options.control_token is None
+    if starts and not pacer.is_running:
         pacer.run(options.speed, options.skip_closed)
     elif is_new:
         pacer.speed = options.speed
     return exchange, pacer
+
+
+def _own_directory(options: argparse.Namespace) -> Path:
+    """Return where a market is kept when nobody says where: each in its own place."""
+    market = f"seed-{options.seed}" if options.replay is None else options.replay.stem
+    return user_data_path("paper-exchange", False) / f"{market}-{options.fill_model}"
 
 
 def _source(options: argparse.Namespace, directory: Path) -> PriceSource:
@@ -135,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--host", default="127.0.0.1")
     add("--port", type=int, default=8100)
-    add("--data-dir", type=Path, required=True, help="where state and tape are kept")
+    add("--data-dir", type=Path, help="where state and tape are kept")
     add("--seed", type=int, default=7, help="of prices and random draws")
     add("--speed", type=_speed, default=1.0, help="market seconds in one second")
     add("--start", action="store_true", help="let the clock run from the beginning")

@@ -11,6 +11,7 @@ from trading_system.cli import (
     data_commands,
     database_commands,
     doctor_command,
+    exchange_command,
     flow_commands,
     log_commands,
     stack_commands,
@@ -74,6 +75,7 @@ for commands in (
     data_commands,
     flow_commands,
     database_commands,
+    exchange_command,
 ):
     commands.add_to(app)
 
