@@ -79,7 +79,7 @@ def rejected(event: OrderClosed) -> Alert | None:
         message=f"The broker rejected the order to {what} of {event.strategy}: "
         f"{event.reason}",
         dedup_key=f"order_rejected:{event.order_id}",
-        link=f"/orders/{event.order_id}",
+        link=f"/explain/order/{event.order_id}",
         symbol=event.symbol,
         market_time=event.market_time,
         correlation_id=event.correlation_id,
@@ -96,7 +96,7 @@ def unresolved(event: OrderUnresolved) -> Alert:
         message=f"The broker's answer to the order to {what} was unclear "
         f"({event.reason}). It is being looked up; nothing is sent twice.",
         dedup_key=f"order_unresolved:{event.order_id}",
-        link=f"/orders/{event.order_id}",
+        link=f"/explain/order/{event.order_id}",
         symbol=event.symbol,
         market_time=event.market_time,
         correlation_id=event.correlation_id,
@@ -131,7 +131,7 @@ def at_risk(event: RiskAlertRaised) -> Alert:
         title=f"{what.capitalize()}: {event.scope_id or 'account'}",
         message=event.message,
         dedup_key=f"risk_alert:{event.risk_event_id}",
-        link="/risk",
+        link="/system",
         symbol=event.scope_id if event.scope == "symbol" else None,
         market_time=event.market_time,
         correlation_id=event.correlation_id,
@@ -152,7 +152,7 @@ def trading_state(event: TradingStateChanged) -> Alert:
         title=f"Trading is {event.state}",
         message=f"{event.by}: {event.reason}. {allowed[event.state]}",
         dedup_key=f"trading_state:{event.event_id}",
-        link="/risk",
+        link="/system",
         market_time=event.market_time,
     )
 
@@ -167,7 +167,7 @@ def strategy_failed(event: StrategyFailed) -> Alert:
         message=event.error,
         dedup_key=f"strategy_failed:{event.strategy}:{error[:80]}:"
         f"{day_of(event.market_time)}",
-        link="/strategies",
+        link="/system",
         market_time=event.market_time,
         correlation_id=event.correlation_id,
     )
@@ -183,7 +183,7 @@ def bad_data(event: DataQualityFailed) -> Alert:
         title=f"Data: {event.check_type.replace('_', ' ')}",
         message=event.message,
         dedup_key=f"data_quality:{event.check_type}:{day_of(event.market_time)}",
-        link="/data",
+        link="/system",
         symbol=event.symbol,
         market_time=event.market_time,
     )
@@ -215,6 +215,5 @@ def report(event: ReportGenerated) -> Alert:
         message=f"The {event.kind} report of {event.period_start} to "
         f"{event.period_end} is there.",
         dedup_key=f"report:{event.report_id}",
-        link=f"/reports/{event.report_id}",
         market_time=event.market_time,
     )

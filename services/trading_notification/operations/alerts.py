@@ -73,7 +73,7 @@ def notify_fill(
         title=line,
         message=line,
         dedup_key=f"{key}#{part}",
-        link=f"/orders/{event.order_id}",
+        link=f"/explain/order/{event.order_id}",
         symbol=event.symbol,
         market_time=event.market_time,
         correlation_id=event.correlation_id,

@@ -25,10 +25,10 @@ def bearer(token: str, **more: str) -> dict[str, str]:
 
 @pytest.fixture
 async def client(
-    account: Any, database_url: str, redis_url: str, tmp_path: Path
+    account: Any, service_database_url: Any, redis_url: str, tmp_path: Path
 ) -> AsyncIterator[httpx.AsyncClient]:
     settings = Settings(
-        postgres_url=database_url,
+        postgres_url=service_database_url("risk"),
         redis_url=redis_url,
         trading_data_dir=tmp_path,
         service_token_hashes={
