@@ -141,7 +141,8 @@ def sentence(found: Explanation) -> str:
     verb = "Bought" if order.side == "buy" else "Sold"
     amount = formats.quantity(order.filled_quantity)
     at = formats.price(order.average_fill_price)
-    when = formats.day_time(order.first_fill_at)
+    first = found.trades[0].timestamp if found.trades else order.market_time
+    when = formats.day_time(first)
     text = f"{verb} {amount} {order.symbol} at ${at} on {when}, because {because}."
     trip = found.trip
     if trip is not None and trip.net_pnl is not None and trip.exit_time is not None:

@@ -20,7 +20,7 @@ from trading_web.decision_words import side_of
 Figure = dict[str, Any]
 Trace = dict[str, Any]
 
-MARGIN: Final = {"l": 8, "r": 62, "t": 8, "b": 26}
+MARGIN: Final = {"l": 26, "r": 62, "t": 8, "b": 26}
 
 
 class Span(NamedTuple):
@@ -146,6 +146,9 @@ def equity_figure(
     layout["xaxis"]["labelalias"] = _named(when)
     layout["yaxis"] |= {"tickprefix": "$", "tickformat": ",.0f"}
     layout["yaxis2"] |= {"tickformat": ".1%", "nticks": 3, "rangemode": "tozero"}
+    if min(data[-1]["y"]) > -0.001:
+        # A line along the top, and not in the middle of an axis made for nothing.
+        layout["yaxis2"]["range"] = [-0.01, 0]
     layout["annotations"] = _row_names(layout, ["Drawdown"])
     layout["showlegend"] = True
     return {"data": data, "layout": layout, "caption": _equity_caption(points)}
@@ -185,7 +188,7 @@ def _volume(bars: Sequence[BarView]) -> Trace:
 def _score(decisions: Sequence[DecisionView], timeline: Timeline) -> Trace | None:
     placed = [(timeline.number(d.bar_start), d.score) for d in decisions]
     points = sorted((x, y) for x, y in placed if x is not None and y is not None)
-    if len(points) < 2:
+    if len(points) < 5:
         return None
     return {
         "type": "scatter",
@@ -312,9 +315,9 @@ def _decision_line(
             "y1": 1,
             "line": {"color": "@accent", "width": 1.5, "dash": "dot"},
             "label": {
-                "text": "not known at decision",
+                "text": "decided here; later bars were not known →",
                 "textposition": "start",
-                "xanchor": "left",
+                "xanchor": "right",
                 "textangle": 0,
                 "font": {"color": "@quiet", "size": 11},
             },

@@ -37,7 +37,7 @@ def read_portfolio(desk: Desk) -> Reading:
     positions = desk.ask("positions", desk.services.execution.positions)
     equity = account.value.equity if account.value else None
     cells = account_cells(account.value) | position_cells(positions.value or [], equity)
-    as_of = account.value.as_of if account.value else None
+    as_of = account.value.market_time if account.value else None
     return Reading(
         cells,
         f"as of {formats.clock_time(as_of)}" if as_of else "",

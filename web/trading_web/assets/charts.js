@@ -52,7 +52,7 @@
     const within = (list) => list.filter((i) => i >= from - 0.5 && i <= to + 0.5);
     const room = Math.max(3, Math.floor(meta.width / 74));
     let at, text;
-    if (wide <= room) {
+    if (wide <= room || within(sessions).length < 3) {
       at = within(labels.map((_, i) => i));
       text = at.map((i) => labels[i]);
     } else {

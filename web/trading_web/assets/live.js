@@ -70,6 +70,7 @@
       for (const cell of all(`[data-cell="${CSS.escape(name)}"]`)) {
         if (cell.textContent !== text) {
           cell.textContent = text;
+          if (name.startsWith("market.")) continue; // a clock that blinks says nothing
           cell.classList.remove("changed");
           void cell.offsetWidth; // restarts the fade
           cell.classList.add("changed");
