@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
+import uuid_utils.compat
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -16,8 +17,6 @@ from pydantic import (
     PlainSerializer,
     StringConstraints,
 )
-
-import uuid_utils.compat
 
 TIMEFRAME = "1Hour"
 """The timeframe the system trades on: clock hours cut to the session."""
