@@ -2,7 +2,9 @@
 
 import json
 import os
+import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -10,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -69,9 +71,19 @@ def write_bars(path: Path, seed: int = 11) -> Path:
     return path
 
 
+def chromium_program() -> str | None:
+    """Return a browser of the Chromium family, if this machine has one."""
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
+    return next(filter(None, map(shutil.which, names)), None)
+
+
 def free_port_base() -> int:
-    """Return a port after which a stack's ports are free."""
-    for base in range(21000, 31000, 20):
+    """Return a port after which a stack's ports are free.
+
+    In no order: two tests that look at the same time must not find the same one.
+    """
+    bases = range(21000, 31000, 20)
+    for base in random.sample(bases, len(bases)):
         if all(_is_free(base + offset) for offset in range(12)):
             return base
     raise RuntimeError("no free range of ports")
@@ -89,6 +101,34 @@ class Stack:
     place: DataDirectory
     base: int
     up: list[str]
+    supervisor: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
+
+    def start(self, seconds: float = 240) -> None:
+        """Start it in a process of its own, and wait until all of it is ready."""
+        log = self.data / "up.log"
+        with log.open("ab") as output:
+            self.supervisor = subprocess.Popen(
+                self.up, env=environment(), stdout=output, stderr=subprocess.STDOUT
+            )
+            said = output.tell()
+        deadline = time.monotonic() + seconds
+        while b"Dashboard:" not in log.read_bytes()[said:]:
+            assert self.supervisor.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.2)
+
+    def kill(self, name: str) -> None:
+        """End a process at once, as `kill -9` does; the supervisor too by its name."""
+        if name == "supervisor":
+            assert self.supervisor is not None
+            self.supervisor.kill()
+            self.supervisor.wait()
+            return
+        os.kill(self.pid_of(name), signal.SIGKILL)
+
+    def pid_of(self, name: str) -> int:
+        """Return the process that a part of the stack is now."""
+        return next(child.pid for child in self.run.children if child.name == name)
 
     @property
     def data(self) -> Path:
@@ -207,30 +247,16 @@ def running_stack(*options: str, wait: float = 240) -> Iterator[Stack]:
         *(sys.executable, "-m", "trading_system.cli", "up", "--no-browser"),
         *("--data-dir", str(place.root), "--port-base", str(base), *options),
     ]
-    log = (place.root / "up.log").open("w")
-    process = subprocess.Popen(
-        command, env=environment(), stdout=log, stderr=subprocess.STDOUT
-    )
+    (place.root / "up.log").touch()
     stack = Stack(place, base, command)
     try:
-        _wait_until_ready(stack, process, wait)
+        stack.start(wait)
         yield stack
     finally:
         stack.cli("down")
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        log.close()
+        if (process := stack.supervisor) is not None:
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
         shutil.rmtree(root, ignore_errors=True)
-
-
-def _wait_until_ready(
-    stack: Stack, process: "subprocess.Popen[bytes]", seconds: float
-) -> None:
-    deadline = time.monotonic() + seconds
-    log = stack.data / "up.log"
-    while "Dashboard:" not in log.read_text():
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.2)
