@@ -35,6 +35,7 @@ class Options:
 
 def make_plan(settings: Settings, options: Options, place: DataDirectory) -> Plan:
     """Return the stack as it shall run, or raise why it cannot."""
+    require_open_gate(settings)
     simulated = settings.trading_mode is TradingMode.SIMULATED
     simulation = _simulation(options, place) if simulated else None
     wanted = Stamp(
@@ -56,6 +57,16 @@ def make_plan(settings: Settings, options: Options, place: DataDirectory) -> Pla
         valkey=_valkey(settings, place, secrets, planned),
         prefect_url=prefect_of_the_user(settings),
     )
+
+
+def require_open_gate(settings: Settings) -> None:
+    """Refuse to trade money: the gate that measures a paper record is not built yet."""
+    if settings.trading_mode is TradingMode.LIVE:
+        raise WrongConfiguration(
+            "TRADING_MODE=live is not open in this version: the gate that measures a "
+            "paper record before money is traded does not exist yet.",
+            remedy="Use TRADING_MODE=paper with the keys of the paper account.",
+        )
 
 
 def _simulation(options: Options, place: DataDirectory) -> Simulation:

