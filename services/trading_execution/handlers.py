@@ -16,7 +16,6 @@ on = EventHandlers[ExecutionTransaction](ServiceName.EXECUTION)
 @on(OrderApproved)
 def write_order(event: OrderApproved, tx: ExecutionTransaction) -> None:
     """Write an approved order down, ready to leave."""
-    tx.act_as("execution", "approved by risk")
     orders.create(tx, event)
 
 

@@ -30,6 +30,9 @@ IN_SESSION, AFTER_HOURS = 60.0, 600.0
 
 MOST_AT_ONCE = 100
 
+ORDERS_FIRST = 0.5
+"""Seconds that booking waits for orders that are being handed over."""
+
 
 class Prompt(Worker):
     """A worker that is woken by whoever finds it has work: lockstep waits for it."""
@@ -107,6 +110,9 @@ class Booking:
     def run(self) -> None:
         """Book what was told, then what the record has beyond it."""
         desk = self._desk
+        # Orders first: the market does not wait for them, our books can.
+        if desk.submitting.acquire(timeout=ORDERS_FIRST):
+            desk.submitting.release()
         updates = self._drained()
         if not desk.in_charge() or not opening.are_open(desk):
             return

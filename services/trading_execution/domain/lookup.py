@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+REFUSED = "refused"
+"""The outcome of an attempt that the broker answered with a definite no."""
+
 
 class Next(StrEnum):
     """What to do with an order that the broker does not know."""

@@ -1,8 +1,10 @@
 """What the broker says of an order is believed, from whatever source, exactly once."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 from loguru import logger
 from sqlalchemy.exc import SQLAlchemyError
@@ -146,28 +148,35 @@ def _advance(tx: ExecutionTransaction, order: Order, fill: BrokerFill) -> None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is to happen to one order."""
+
+    order_id: UUID
+    symbol: str
+    take: Callable[[Order], None]
+
+
 def one_by_one(
-    tx: ExecutionTransaction,
-    account_id: str,
-    steps: Iterable[tuple[Order, Callable[[Order], None]]],
-) -> int:
-    """Apply each step to its order in a savepoint; return how many held.
+    tx: ExecutionTransaction, account_id: str, steps: Iterable[Step]
+) -> None:
+    """Let each step happen to its order, locked, in a savepoint of its own.
 
     One order that cannot be stepped must not stop the others: its symbol is put on
     hold, and the next reconciliation shows what is wrong with it.
     """
-    held = 0
-    for order, step in steps:
-        order_id, symbol = order.order_id, order.symbol
+    for step in steps:
         try:
             with tx.session.begin_nested():
-                step(tx.orders.lock(order_id))
+                step.take(tx.orders.lock(step.order_id))
                 tx.session.flush()
-            held += 1
         except (TradingError, SQLAlchemyError, ArithmeticError) as error:
             if connection_lost(error):
                 raise
-            logger.exception("order {} could not be stepped", order_id)
-            reason = f"order {order_id}: {error}"[:500]
-            tx.reconciliations.hold(account_id, symbol, "impossible_step", reason)
-    return held
+            logger.exception("order {} could not be stepped", step.order_id)
+            tx.reconciliations.hold(
+                account_id,
+                step.symbol,
+                "impossible_step",
+                f"order {step.order_id}: {error}"[:500],
+            )

@@ -1,19 +1,29 @@
 """Executions: from the stream as they happen, and from the activities as the record."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from loguru import logger
 
 from trading_execution.domain.client_id import is_ours
+from trading_execution.domain.order_status import AT_BROKER, OrderStatus
 from trading_execution.models import Order
 from trading_execution.operations import ledger
 from trading_execution.operations.desk import Desk
-from trading_execution.operations.evidence import Booked, adopt, book, one_by_one
+from trading_execution.operations.evidence import (
+    Booked,
+    Step,
+    adopt,
+    book,
+    one_by_one,
+)
 from trading_execution.ports import BrokerFill, BrokerOrder, StreamUpdate
 from trading_execution.repository import ExecutionTransaction
 from trading_system.crash import crash_point
 from trading_system.errors import Unavailable
+
+ACCEPTED = OrderStatus.ACCEPTED
 
 OVERLAP = timedelta(minutes=15)
 """How far behind the newest booked execution each look begins again."""
@@ -28,27 +38,35 @@ def take_updates(desk: Desk, updates: Sequence[StreamUpdate]) -> None:
     crash_point("before_told")
     with desk.booking, desk.database.transaction() as tx:
         tx.fence(desk.epoch)
-        steps: list[tuple[Order, Callable[[Order], None]]] = []
+        ours = tx.orders.known({update.order.client_order_id for update in updates})
+        steps = []
         for update in updates:
-            order_id = tx.orders.id_by_client(update.order.client_order_id)
-            if order_id is None:
+            order = ours.get(update.order.client_order_id)
+            if order is None:
                 # Someone else's, or not ours to know yet: the record will tell.
                 desk.fills_due.set()
-                continue
-            steps.append((tx.orders.get(order_id), _told(tx, desk, update, now)))
+            elif _is_news(order, update):
+                take = _told(tx, desk, update, now)
+                steps.append(Step(order.order_id, order.symbol, take))
         one_by_one(tx, desk.account_id, steps)
+
+
+def _is_news(order: Order, update: StreamUpdate) -> bool:
+    if update.fill is not None or order.broker_order_id is None:
+        return True
+    return order.status not in AT_BROKER or update.order.status is not ACCEPTED
 
 
 def _told(
     tx: ExecutionTransaction, desk: Desk, update: StreamUpdate, now: datetime
 ) -> Callable[[Order], None]:
-    def step(order: Order) -> None:
+    def take(order: Order) -> None:
         if update.fill is not None:
             _book(tx, desk, order, update.fill)
         if not adopt(tx, order, update.order, now):
             desk.fills_due.set()
 
-    return step
+    return take
 
 
 def catch_up(desk: Desk, since: datetime | None = None) -> int:
@@ -100,19 +118,19 @@ def _enter(
     orders: dict[str, BrokerOrder | None],
     now: datetime,
 ) -> int:
-    steps: list[tuple[Order, Callable[[Order], None]]] = []
-    foreign = 0
+    steps, new = [], Counter[Booked]()
     for fill in fills:
         seen = orders.get(fill.broker_order_id)
         order_id = tx.orders.id_by_broker(fill.broker_order_id)
         if order_id is None and seen is not None:
             order_id = tx.orders.id_by_client(seen.client_order_id)
         if order_id is None:
-            foreign += _set_aside(tx, desk, fill, seen)
+            new[Booked.NEW] += _set_aside(tx, desk, fill, seen)
             continue
-        order = tx.orders.get(order_id)
-        steps.append((order, _recorded(tx, desk, fill, seen, now)))
-    return foreign + one_by_one(tx, desk.account_id, steps)
+        take = _recorded(tx, desk, fill, seen, now, new)
+        steps.append(Step(order_id, fill.symbol, take))
+    one_by_one(tx, desk.account_id, steps)
+    return new[Booked.NEW]
 
 
 def _recorded(
@@ -121,17 +139,20 @@ def _recorded(
     fill: BrokerFill,
     seen: BrokerOrder | None,
     now: datetime,
+    count: Counter[Booked],
 ) -> Callable[[Order], None]:
-    def step(order: Order) -> None:
-        _book(tx, desk, order, fill)
+    def take(order: Order) -> None:
+        count[_book(tx, desk, order, fill)] += 1
         tx.trades.settle_orphan(fill.broker_order_id, fill.cumulative_quantity)
         if seen is not None:
             adopt(tx, order, seen, now)
 
-    return step
+    return take
 
 
-def _book(tx: ExecutionTransaction, desk: Desk, order: Order, fill: BrokerFill) -> None:
+def _book(
+    tx: ExecutionTransaction, desk: Desk, order: Order, fill: BrokerFill
+) -> Booked:
     result = book(tx, order, fill)
     if result is Booked.GAP:
         desk.fills_due.set()
@@ -143,6 +164,7 @@ def _book(tx: ExecutionTransaction, desk: Desk, order: Order, fill: BrokerFill) 
             f"The broker changed an execution of order {order.order_id}: post an"
             " adjustment by hand.",
         )
+    return result
 
 
 def _unbooked(desk: Desk, fills: Sequence[BrokerFill]) -> list[BrokerFill]:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from loguru import logger
 
 from trading_execution.domain.leaving import may_leave, state_in_force
-from trading_execution.domain.lookup import Next, Silence, after_silence
+from trading_execution.domain.lookup import REFUSED, Next, Silence, after_silence
 from trading_execution.domain.order_status import AT_BROKER, UNSETTLED, OrderStatus
 from trading_execution.models import Order
 from trading_execution.operations.desk import Desk
@@ -121,9 +121,7 @@ def _looked_up(
     now: datetime,
 ) -> bool:
     if seen is not None:
-        attempt = tx.orders.attempt(order)
-        if attempt is not None and attempt.ended_at is None:
-            attempt.ended_at, attempt.outcome = utc_now(), "found"
+        tx.orders.end_attempt(order, "found", only_open=True)
         if not adopt(tx, order, seen, now):
             desk.ask_for_fills()
         return True
@@ -148,7 +146,7 @@ def _concluded(
             and order.cancel_requested_at is None
             and may_leave(state, reduces=order.reduces, tag=order.tag)
         ),
-        refused=attempt is not None and attempt.outcome == "refused",
+        refused=attempt is not None and attempt.outcome == REFUSED,
     )
     step = after_silence(silence, desk.patience)
     if step is Next.WAIT:

@@ -12,10 +12,11 @@ from datetime import datetime
 from loguru import logger
 
 from trading_execution.domain.leaving import FLATTEN, may_leave, state_in_force
+from trading_execution.domain.lookup import REFUSED
 from trading_execution.domain.order_status import OrderStatus
 from trading_execution.models import Order, SubmitAttempt
 from trading_execution.operations.desk import Desk
-from trading_execution.operations.evidence import adopt, one_by_one
+from trading_execution.operations.evidence import Step, adopt, one_by_one
 from trading_execution.operations.orders import become, facts, give_up
 from trading_execution.ports import Acknowledged, Answer, OrderTicket, Refused, Unclear
 from trading_execution.repository import ExecutionTransaction
@@ -63,6 +64,9 @@ def submit_ready(desk: Desk) -> int:
             record(desk, answers)
             crash_point("after_record")
             sent += len(claims)
+    if sent:
+        # Orders may be executed by now: the record is asked, not the answers.
+        desk.ask_for_fills()
     return sent
 
 
@@ -111,17 +115,18 @@ def record(desk: Desk, answers: Sequence[Answered]) -> None:
     now = desk.clock.now()
     with desk.booking, desk.database.transaction() as tx:
         tx.fence(desk.epoch)
-        steps: list[tuple[Order, Callable[[Order], None]]] = [
-            (
-                tx.orders.get(answered.claim.ticket.order_id),
-                _classified(tx, desk, answered, now),
-            )
-            for answered in answers
-        ]
-        one_by_one(tx, desk.account_id, steps)
-    if any(isinstance(answered.answer, Acknowledged) for answered in answers):
-        # A market order may be executed by now; the record is asked, not the answer.
-        desk.ask_for_fills()
+        one_by_one(
+            tx,
+            desk.account_id,
+            [
+                Step(
+                    answered.claim.ticket.order_id,
+                    answered.claim.ticket.symbol,
+                    _classified(tx, answered, now),
+                )
+                for answered in answers
+            ],
+        )
 
 
 def _claim(tx: ExecutionTransaction, order: Order, epoch: int, now: datetime) -> Claim:
@@ -173,30 +178,31 @@ def _withheld(desk: Desk, claimed: Claim) -> str | None:
     if not desk.in_charge():
         return "another executor took over"
     with desk.database.transaction() as tx:
-        tx.fence(desk.epoch)
-        state = state_in_force(tx.trading_state(desk.account_id), desk.killed)
+        epoch, recorded = tx.epoch_and_state(desk.account_id)
+        # Nothing was written: ending it so costs no flush to the disk.
+        tx.session.rollback()
+    if epoch != desk.epoch:
+        return "another executor took over"
+    state = state_in_force(recorded, desk.killed)
     if not may_leave(state, reduces=claimed.reduces, tag=claimed.tag):
         return f"trading is {state}"
     return None
 
 
 def _classified(
-    tx: ExecutionTransaction, desk: Desk, answered: Answered, now: datetime
+    tx: ExecutionTransaction, answered: Answered, now: datetime
 ) -> Callable[[Order], None]:
     claimed, answer = answered.claim, answered.answer
 
     def step(order: Order) -> None:
-        attempt = tx.session.get_one(SubmitAttempt, (order.order_id, claimed.attempt))
-        attempt.ended_at, attempt.http_status = utc_now(), answer.http_status
         order.submitted_at = order.submitted_at or answered.sent_at
         if isinstance(answer, Acknowledged):
-            attempt.outcome, attempt.detail = "accepted", answer.order.said
-            if not adopt(tx, order, answer.order, now):
-                desk.ask_for_fills()
+            tx.orders.end_attempt(order, "accepted", answer.http_status)
+            adopt(tx, order, answer.order, now)
             return
         refused = isinstance(answer, Refused)
-        attempt.outcome = "refused" if refused else "unclear"
-        attempt.detail = answer.reason
+        outcome = REFUSED if refused else "unclear"
+        tx.orders.end_attempt(order, outcome, answer.http_status, answer.reason)
         if order.status != OrderStatus.SUBMITTING:
             # The stream has proved meanwhile that the broker has it.
             return

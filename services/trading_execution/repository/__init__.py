@@ -1,6 +1,7 @@
 """Every query of execution, and its unit of work."""
 
 from functools import cached_property
+from typing import Any
 
 from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
@@ -13,6 +14,7 @@ from trading_execution.repository.snapshots import Snapshots
 from trading_execution.repository.trades import Trades
 from trading_system.database import Transaction
 from trading_system.errors import Conflict
+from trading_system.models import SystemConfig
 
 
 class ExecutionTransaction(Transaction):
@@ -50,6 +52,29 @@ class ExecutionTransaction(Transaction):
             {"account": account_id},
         )
         return state
+
+    def epoch_and_state(self, account_id: str) -> tuple[int | None, str | None]:
+        """Return the executor's epoch and the trading state, in one look."""
+        row = self.session.execute(
+            text(
+                "select (select epoch from execution.executor),"
+                " risk_management.tradable_state(:account)"
+            ),
+            {"account": account_id},
+        ).one()
+        return row[0], row[1]
+
+    @cached_property
+    def installation(self) -> dict[str, Any]:
+        """What this installation is, read once for the whole transaction."""
+        rows = self.session.execute(
+            select(SystemConfig.config_key, SystemConfig.config_value)
+        )
+        return {key: value for key, value in rows}
+
+    def config(self, key: str) -> Any:
+        """Return a fact of this installation, or None when it is not known."""
+        return self.installation.get(key)
 
     def fence(self, epoch: int) -> None:
         """Refuse to write for an executor that another one has taken over from."""

@@ -4,7 +4,17 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select, true, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    func,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -241,6 +251,39 @@ class Orders:
     def attempt(self, order: Order) -> SubmitAttempt | None:
         """Return the last attempt to hand an order over."""
         return self._session.get(SubmitAttempt, (order.order_id, order.attempts))
+
+    def end_attempt(
+        self,
+        order: Order,
+        outcome: str,
+        http_status: int | None = None,
+        detail: str | None = None,
+        *,
+        only_open: bool = False,
+    ) -> None:
+        """Note how the last attempt to hand an order over ended."""
+        query = update(SubmitAttempt).where(
+            SubmitAttempt.order_id == order.order_id,
+            SubmitAttempt.attempt == order.attempts,
+        )
+        if only_open:
+            query = query.where(SubmitAttempt.ended_at.is_(None))
+        self._session.execute(
+            query.values(
+                ended_at=func.clock_timestamp(),
+                outcome=outcome,
+                http_status=http_status,
+                detail=detail,
+            ),
+            execution_options={"synchronize_session": False},
+        )
+
+    def known(self, client_order_ids: Iterable[str]) -> dict[str, Order]:
+        """Return our orders among those the broker names."""
+        found = self._session.scalars(
+            select(Order).where(Order.client_order_id.in_(list(client_order_ids)))
+        )
+        return {order.client_order_id: order for order in found}
 
     def history(self, order_id: UUID) -> list[OrderStep]:
         """Return the steps of an order's life, oldest first."""
