@@ -20,6 +20,7 @@ from trading_system.contracts.analytics import (
     RoundTripView,
 )
 from trading_system.contracts.execution import EquityPoint
+from trading_system.errors import NotFound
 from trading_system.security import TRADE, requires
 from trading_system.service import in_read_only, in_transaction
 from trading_system.vocabulary import Model
@@ -104,6 +105,17 @@ def round_trips(
 def round_trips_by_order(tx: Reading, order_id: UUID) -> Any:
     """List the round trips that an order opened or closed."""
     return tx.results.round_trips_of_order(order_id)
+
+
+@router.get(
+    "/round-trips/{round_trip_id}", tags=["Trades"], response_model=RoundTripView
+)
+def round_trip(tx: Reading, round_trip_id: UUID) -> Any:
+    """Show one trade from flat to flat."""
+    found = tx.results.round_trip(round_trip_id)
+    if found is None:
+        raise NotFound(f"There is no round trip {round_trip_id}.")
+    return found
 
 
 @router.post(

@@ -506,6 +506,10 @@ class AnalyticsClient(ServiceClient):
         """Return trades from flat to flat, newest first."""
         return self.get("/round-trips", list[an.RoundTripView], **query)
 
+    def round_trip(self, round_trip_id: UUID | str) -> an.RoundTripView:
+        """Return one round trip."""
+        return self.get(f"/round-trips/{round_trip_id}", an.RoundTripView)
+
     def round_trips_by_order(self, order_id: UUID) -> list[an.RoundTripView]:
         """Return the round trips that an order opened or closed."""
         return self.get(f"/round-trips/by-order/{order_id}", list[an.RoundTripView])

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from trading_system.cli import confirmation, explanation, installation
+from trading_system import explanation
+from trading_system.cli import chain, confirmation, installation
 from trading_system.cli.installation import DataDir
-from trading_system.cli.output import JsonFlag, show_document, show_rows, show_views
+from trading_system.cli.output import JsonFlag, show_rows, show_views
 
 
 class OrderState(StrEnum):
@@ -104,7 +105,11 @@ def pnl(data_dir: DataDir = None, as_json: JsonFlag = False) -> None:
 
 def explain(
     identifier: Annotated[
-        str, typer.Argument(metavar="ID", help="Of an order, a signal or a decision.")
+        str,
+        typer.Argument(
+            metavar="ID",
+            help="Of an order, a signal, a decision, a bar or a round trip.",
+        ),
     ],
     data_dir: DataDir = None,
     as_json: JsonFlag = False,
@@ -115,10 +120,7 @@ def explain(
     """
     with installation.services(data_dir) as services:
         found = explanation.explain(services, identifier)
-    if as_json:
-        show_document(found.document())
-    else:
-        show_rows(found.rows(), as_json=False)
+    show_rows(chain.rows(found), as_json=as_json, document=found)
 
 
 def halt(

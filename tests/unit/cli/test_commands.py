@@ -220,6 +220,9 @@ def test_a_service_that_does_not_answer_is_a_dependency_that_is_down(
     assert "execution service does not answer" in result.stderr
 
 
+STEPS = ["bar", "indicators", "signal", "risk", "order", "fills", "result"]
+
+
 def decision(signal_id: UUID | None) -> dict[str, Any]:
     return {
         "decision_id": str(uuid4()),
@@ -256,9 +259,11 @@ def test_a_missing_step_of_the_chain_says_no_record(
     )
     result = trading("explain", found["decision_id"])
     rows = [line.split("\t") for line in result.stdout.splitlines()[1:]]
-    assert [row[0] for row in rows] == ["bar", "decision", "risk"]
-    assert rows[0][2] == rows[2][2] == "No record"
-    assert "momentum_strategy v3: buy" in rows[1][2]
+    assert [row[0] for row in rows] == ["in short", *STEPS]
+    states = {row[0]: row[1] for row in rows}
+    assert states["bar"] == states["risk"] == "No record"
+    assert states["signal"] == "Buy"
+    assert "momentum_strategy v3 scored 0.0310" in rows[0][3]
 
 
 def test_a_bar_on_which_nothing_happened_is_explained_too(
@@ -272,10 +277,9 @@ def test_a_bar_on_which_nothing_happened_is_explained_too(
         }
     )
     result = trading("explain", found["decision_id"])
-    assert [line.split("\t")[0] for line in result.stdout.splitlines()[1:]] == [
-        "bar",
-        "decision",
-    ]
+    rows = [line.split("\t") for line in result.stdout.splitlines()[1:]]
+    assert [row[1] for row in rows][3:] == ["No signal", *["Not reached"] * 4]
+    assert rows[0][3].startswith("Did nothing in AAPL. ")
 
 
 def test_an_unknown_id_is_not_found_and_a_wrong_one_is_invalid(
