@@ -11,9 +11,11 @@ from paper_exchange.errors import ApiError, forbidden, invalid, unprocessable
 from paper_exchange.instants import HOUR, MINUTE
 from paper_exchange.market.market import Market
 from paper_exchange.numbers import ZERO
+from paper_exchange.open_orders import OpenOrders
 from paper_exchange.order_request import OrderRequest
 from paper_exchange.orders import Order
 from trading_core.matching import OrderType, TimeInForce
+from trading_core.money import Side
 
 LEAST_NOTIONAL = Decimal(1)
 OPG_LAST = 2 * MINUTE
@@ -25,23 +27,27 @@ AUCTION_FIRST = 19 * HOUR
 class Proposal:
     """An order that wants in, and everything it is judged by.
 
-    `same_symbol` are the account's open orders of its symbol, `reserved` the dollars
-    that all of its open orders bind. `instead_of` is the order it replaces, whose
-    reservation it takes over.
+    `reserved` are the dollars that all open orders of the account bind. `instead_of` is
+    the order it replaces, whose reservation it takes over.
     """
 
     request: OrderRequest
     account: Account
-    same_symbol: list[Order]
+    open_orders: OpenOrders
     reserved: Decimal
     market: Market
     now: int
     instead_of: Order | None = None
 
+    def others(self, side: Side) -> list[Order]:
+        """Return open orders of the symbol, without the one that is replaced."""
+        found = self.open_orders.of_side(self.account, self.request.symbol, side)
+        return [order for order in found if order is not self.instead_of]
+
     @property
-    def others(self) -> list[Order]:
-        """Open orders of the same symbol, without the one that is replaced."""
-        return [order for order in self.same_symbol if order is not self.instead_of]
+    def opposite(self) -> list[Order]:
+        """Open orders on the other side of the same symbol."""
+        return self.others("sell" if self.request.side == "buy" else "buy")
 
     @property
     def held(self) -> Decimal:
@@ -80,6 +86,8 @@ def asset_is_known(proposal: Proposal) -> None:
     symbol = proposal.request.symbol
     if symbol not in proposal.market.listings:
         raise unprocessable(f'asset "{symbol[:40]}" not found')
+    if not proposal.market.is_active(symbol):
+        raise invalid(f"asset {symbol} is not active")
 
 
 def intent_is_true(proposal: Proposal) -> None:
@@ -140,8 +148,8 @@ def does_not_trade_with_itself(proposal: Proposal) -> None:
     request = proposal.request
     if request.is_advanced or request.type is OrderType.TRAILING_STOP:
         return
-    for order in proposal.others:
-        if order.side == request.side or order.type == "trailing_stop":
+    for order in proposal.opposite:
+        if order.type == "trailing_stop":
             continue
         if order.order_class in ("bracket", "oco", "oto"):
             continue
@@ -173,7 +181,7 @@ def short_sale_is_allowed(proposal: Proposal) -> None:
     equity = valuation.value(proposal.account, proposal.market, proposal.now).equity
     if proposal.account.settings["no_shorting"] or equity < 2000:
         raise forbidden("account is not allowed to short")
-    if any(order.is_buy and held == 0 for order in proposal.others):
+    if held == 0 and proposal.opposite:
         raise forbidden("cannot open a short sell while a long buy order is open")
 
 
@@ -183,13 +191,13 @@ def shares_are_free(proposal: Proposal) -> None:
     closes = held > 0 if request.side == "sell" else held < 0
     if not closes:
         return
-    taken = valuation.held_for_orders(proposal.others, request.symbol, request.side)
+    others = proposal.others(request.side)
+    taken = valuation.held_for_orders(others, request.symbol, request.side)
     available = max(ZERO, abs(held) - taken)
     quantity = proposal.quantity
     if request.notional is not None:
         quantity = min(quantity, available) if available else quantity
     if quantity > available:
-        related = [order.id for order in proposal.others if order.side == request.side]
         raise forbidden(
             "insufficient qty available for order (requested: "
             f"{numbers.text(quantity)}, available: {numbers.text(available)})",
@@ -197,7 +205,7 @@ def shares_are_free(proposal: Proposal) -> None:
             existing_qty=numbers.text(abs(held)),
             held_for_orders=numbers.text(taken),
             symbol=request.symbol,
-            related_orders=related,
+            related_orders=[order.id for order in others],
         )
 
 
@@ -205,8 +213,8 @@ def no_long_over_a_short_sale(proposal: Proposal) -> None:
     """No buying while a short sale of the symbol rests."""
     if proposal.request.side != "buy" or proposal.held != 0:
         return
-    for order in proposal.others:
-        if not order.is_buy and order.order_class not in ("bracket", "oco", "oto"):
+    for order in proposal.opposite:
+        if order.order_class not in ("bracket", "oco", "oto"):
             raise forbidden("cannot open a long buy while a short sell order is open")
 
 

@@ -53,7 +53,7 @@ def create(
     active = app.state.faults = Faults(exchange.seed)
     app.state.trade_updates = trade_updates.TradeUpdates(active)
     app.state.market_stream = market_stream.MarketStream(exchange)
-    exchange.listeners.append(app.state.trade_updates.publish)
+    exchange.journal.listeners.append(app.state.trade_updates.publish)
     pacer.after_step.append(app.state.market_stream.publish)
     for module in (
         orders,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf
 
-from paper_exchange.market.market import Market, Point
+from paper_exchange.market.market import ROUNDING, Market, Point
 from paper_exchange.orders import Order
 from paper_exchange.sessions import TradingDay
 
@@ -61,6 +61,15 @@ class Book:
         """Yield the working orders of a symbol, oldest first."""
         orders = self._orders.get(symbol, {}).values()
         return iter(sorted(orders, key=lambda order: order.sequence))
+
+    def touched(self, symbol: str, price: float) -> list[Order]:
+        """Return the working orders of a symbol that act at a price, oldest first."""
+        found = []
+        for order in self._orders.get(symbol, {}).values():
+            rises_to, falls_to = _reach(order)
+            if price >= rises_to - ROUNDING or price <= falls_to + ROUNDING:
+                found.append(order)
+        return sorted(found, key=lambda order: order.sequence)
 
     def look_ahead(
         self, symbol: str, after: int, until: int, day: TradingDay, extended: bool

@@ -1,5 +1,6 @@
 """Ids that follow from the seed and a count, so that a run can be repeated exactly."""
 
+from functools import lru_cache
 from hashlib import blake2b
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -22,6 +23,7 @@ class Identity:
         return str(UUID(bytes=digest, version=4))
 
 
+@lru_cache(maxsize=20_000)
 def asset_id(symbol: str) -> str:
     """Return the id of an asset, the same on every exchange."""
     return str(uuid5(NAMESPACE_URL, f"asset:us_equity:{symbol}"))

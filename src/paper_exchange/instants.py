@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -33,10 +34,15 @@ def to_datetime(instant: int) -> datetime:
 def rfc3339(instant: int) -> str:
     """Return an instant as the trading and data APIs write it: UTC, up to 9 digits."""
     whole, fraction = divmod(instant, SECOND)
-    text = (_EPOCH + timedelta(seconds=whole)).strftime("%Y-%m-%dT%H:%M:%S")
+    text = _second(whole)
     if fraction:
         text += f".{fraction:09d}".rstrip("0")
     return text + "Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(whole: int) -> str:
+    return (_EPOCH + timedelta(seconds=whole)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def optional_rfc3339(instant: int | None) -> str | None:

@@ -10,6 +10,7 @@ from paper_exchange.accounts import Account
 from paper_exchange.market.market import Market
 from paper_exchange.numbers import ZERO
 from paper_exchange.orders import Order
+from trading_core.money import Side
 
 
 class OpenOrders:
@@ -22,7 +23,7 @@ class OpenOrders:
 
     def __init__(self) -> None:
         self._orders: dict[str, Order] = {}
-        self._places: defaultdict[str, dict[str, dict[str, Order]]] = defaultdict(dict)
+        self._places: defaultdict[str, dict[str, _Place]] = defaultdict(dict)
         self._parts: defaultdict[str, dict[str, Order]] = defaultdict(dict)
         self._bound: dict[tuple[str, str], _Bound] = {}
 
@@ -39,7 +40,11 @@ class OpenOrders:
     def add(self, order: Order) -> None:
         """Take an order."""
         self._orders[order.id] = order
-        self._places[order.account].setdefault(order.symbol, {})[order.id] = order
+        places = self._places[order.account]
+        place = places.get(order.symbol)
+        if place is None:
+            place = places[order.symbol] = _Place()
+        place.side(order.side)[order.id] = order
         if order.parent is not None:
             self._parts[order.parent][order.id] = order
         self.changed(order)
@@ -48,10 +53,11 @@ class OpenOrders:
         """Forget an order."""
         if self._orders.pop(order.id, None) is None:
             return
-        place = self._places[order.account]
-        place[order.symbol].pop(order.id, None)
-        if not place[order.symbol]:
-            del place[order.symbol]
+        places = self._places[order.account]
+        place = places[order.symbol]
+        place.side(order.side).pop(order.id, None)
+        if not (place.buys or place.sells):
+            del places[order.symbol]
         if order.parent is not None:
             self._parts[order.parent].pop(order.id, None)
         self.changed(order)
@@ -76,16 +82,20 @@ class OpenOrders:
     def of(self, account: Account) -> list[Order]:
         """Return the orders of an account, oldest first."""
         found = [
-            order
-            for orders in self._places[account.id].values()
-            for order in orders.values()
+            order for place in self._places[account.id].values() for order in place
         ]
         return sorted(found, key=lambda order: order.sequence)
 
     def of_symbol(self, account: Account, symbol: str) -> list[Order]:
         """Return the orders of an account in a symbol, oldest first."""
+        place = self._places[account.id].get(symbol)
+        return sorted(place or (), key=lambda order: order.sequence)
+
+    def of_side(self, account: Account, symbol: str, side: Side) -> list[Order]:
+        """Return the orders on one side of a symbol, oldest first."""
+        place = self._places[account.id].get(symbol)
         # They were taken in this order, and dictionaries keep it.
-        return list(self._places[account.id].get(symbol, {}).values())
+        return [] if place is None else list(place.side(side).values())
 
     def parts(self, parent: str) -> list[Order]:
         """Return the open parts of an advanced order, in the order they were made."""
@@ -95,14 +105,16 @@ class OpenOrders:
     def reserved(self, account: Account, market: Market, now: int) -> Decimal:
         """Return the dollars that the orders of an account bind."""
         total = ZERO
-        for symbol, orders in self._places[account.id].items():
+        for symbol, place in self._places[account.id].items():
             bound = self._bound.get((account.id, symbol))
             if bound is None:
-                bound = self._bound[account.id, symbol] = _Bound(dict(orders))
+                bound = self._bound[account.id, symbol] = _Bound(
+                    {order.id: order for order in place}
+                )
             for order in bound.uncounted.values():
                 bound.total -= bound.counted.pop(order.id, ZERO)
                 bound.floating.pop(order.id, None)
-                if order.id not in orders:
+                if order.id not in place.side(order.side):
                     continue
                 if _floats(order):
                     bound.floating[order.id] = order
@@ -115,6 +127,22 @@ class OpenOrders:
             for order in bound.floating.values():
                 total += valuation.reserved(order, account, market, now)
         return total
+
+
+@dataclass(slots=True)
+class _Place:
+    """The open orders of one account and symbol, each side in the order of arrival."""
+
+    buys: dict[str, Order] = field(default_factory=dict)
+    sells: dict[str, Order] = field(default_factory=dict)
+
+    def side(self, side: Side) -> dict[str, Order]:
+        """Return one side."""
+        return self.buys if side == "buy" else self.sells
+
+    def __iter__(self) -> Iterator[Order]:
+        yield from self.buys.values()
+        yield from self.sells.values()
 
 
 @dataclass(slots=True)

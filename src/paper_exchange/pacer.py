@@ -66,11 +66,11 @@ class Pacer:
         self._keep("stop")
 
     def _keep(self, what: str) -> None:
-        self._exchange.note(
+        self._exchange.journal.note(
             "clock",
             {"event": what, "speed": self.speed, "skip_closed": self.skip_closed},
         )
-        self._exchange.commit(
+        self._exchange.journal.commit(
             running=str(int(self.is_running)),
             speed=str(self.speed),
             skip_closed=str(int(self.skip_closed)),
@@ -108,9 +108,9 @@ class Pacer:
         if exchange.now > self._reserved:
             ahead = int(LEASE_SECONDS * self.speed * SECOND)
             self._reserved = exchange.now + ahead
-            exchange.commit(reserved=str(self._reserved))
-        elif exchange.has_changes:
-            exchange.commit()
+            exchange.journal.commit(reserved=str(self._reserved))
+        elif exchange.journal.has_changes:
+            exchange.journal.commit()
         self._tell()
         if self.is_at_end:
             self.stop()
@@ -126,12 +126,12 @@ class Pacer:
             exchange = self._exchange
             while exchange.now < instant and not self.is_at_end:
                 exchange.advance(min(instant, exchange.now + STRIDE))
-                if exchange.has_changes:
-                    exchange.commit()
+                if exchange.journal.has_changes:
+                    exchange.journal.commit()
                 self._tell()
                 await asyncio.sleep(0)
-            exchange.note("clock", {"event": what})
-            exchange.commit(running="0", reserved="0")
+            exchange.journal.note("clock", {"event": what})
+            exchange.journal.commit(running="0", reserved="0")
 
     async def keep_time(self) -> None:
         """Keep the market moving while it runs, until canceled."""

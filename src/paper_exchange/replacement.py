@@ -36,10 +36,8 @@ def replace_order(
             exchange.store.order_by_client_id(account.id, client_order_id) is not None
         )
     _judge(exchange, account, old, request)
-    is_held = old.status == "held"
     new = _successor(exchange, old, request)
-    exchange.replaced(old, new)
-    return exchange.enter_replacement(new, is_held)
+    return exchange.put_in_place(old, new)
 
 
 def _changed(old: Order, body: dict[str, Any]) -> OrderRequest:
@@ -105,13 +103,13 @@ def _judge(
 
 
 def _successor(exchange: Exchange, old: Order, request: OrderRequest) -> Order:
-    moment = exchange.stamp()
-    identity = exchange.identity.next()
+    moment = exchange.journal.stamp()
+    identity = exchange.journal.identity.next()
     new = replace(
         old,
         id=identity,
-        sequence=exchange.identity.count,
-        client_order_id=request.client_order_id or exchange.identity.next(),
+        sequence=exchange.journal.identity.count,
+        client_order_id=request.client_order_id or exchange.journal.identity.next(),
         quantity=(request.quantity or old.remaining) - old.filled,
         limit_price=request.limit_price,
         stop_price=request.stop_price,

@@ -134,6 +134,7 @@ class Store:
                 many("insert into tape values (?, ?)", changes.tape)
             run("commit")
         except BaseException:
+            # A transaction half written may not stay open, whatever ends it.
             run("rollback")
             raise
 

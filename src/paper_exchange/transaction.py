@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from paper_exchange.orders import Order
 from paper_exchange.store import Changes
 
 
@@ -21,10 +20,6 @@ class Pending:
 
     changes: Changes = field(default_factory=Changes)
     updates: list[Update] = field(default_factory=list)
-
-    def changed(self, order: Order) -> None:
-        """Have an order written."""
-        self.changes.orders[order.id] = order
 
     @property
     def is_empty(self) -> bool:

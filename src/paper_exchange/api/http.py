@@ -175,7 +175,7 @@ class Gate:
         if fault is None:
             await self._app(scope, _again(body, receive), answer_with_headers)
         else:
-            self._exchange.note_only("fault", {"path": path, **fault.record()})
+            self._exchange.journal.note_only("fault", {"path": path, **fault.record()})
             if fault.kind == "429_without_headers":
                 headers.clear()
             await self._struck(fault, scope, body, receive, answer_with_headers)
@@ -231,7 +231,7 @@ class Gate:
             what["body"] = _shown(body)
         if answer:
             what["answer"] = _shown(answer)
-        self._exchange.note_only("request", what)
+        self._exchange.journal.note_only("request", what)
 
 
 async def _send(

@@ -72,7 +72,7 @@ async def _object(request: Request) -> dict[str, Any]:
 
 def _keep(request: Request, watchlist: Watchlist) -> Response:
     exchange = exchange_of(request)
-    watchlist["updated_at"] = rfc3339(exchange.stamp())
+    watchlist["updated_at"] = rfc3339(exchange.journal.stamp())
     exchange.save_account(account_of(request))
     return Json(_body(exchange, watchlist))
 
@@ -95,9 +95,9 @@ async def create_watchlist(request: Request) -> Response:
     exchange, account = exchange_of(request), account_of(request)
     name = _name(account, body.get("name"))
     symbols = _symbols(exchange, body.get("symbols") or [])
-    now = rfc3339(exchange.stamp())
+    now = rfc3339(exchange.journal.stamp())
     watchlist: Watchlist = {
-        "id": exchange.identity.next(),
+        "id": exchange.journal.identity.next(),
         "account_id": account.id,
         "name": name,
         "created_at": now,

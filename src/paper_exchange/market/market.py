@@ -65,6 +65,10 @@ class Market:
         for key in [key for key in self._tapes if key[0] == act.symbol]:
             del self._tapes[key]
 
+    def is_active(self, symbol: str) -> bool:
+        """Whether a symbol is listed and may be traded."""
+        return symbol in self.listings
+
     def is_halted(self, symbol: str, now: int) -> bool:
         """Whether trading in a symbol is halted."""
         return interventions.is_halted(self._acts.get(symbol, ()), now)

@@ -54,7 +54,7 @@ class OrderFlow(RuleBasedStateMachine):
         source = GeneratedMarket(3, self.sessions, start, COMPANIES)
         self.exchange = Exchange(Market(source, self.fill_model), store, tape, 3)
         self.account = self.exchange.create_account("k", "s", Decimal(100_000))
-        self.exchange.listeners.append(self.hear)
+        self.exchange.journal.listeners.append(self.hear)
 
     def hear(self, update: Update) -> None:
         order = update.data["order"]
@@ -162,12 +162,12 @@ class OrderFlow(RuleBasedStateMachine):
     @rule(length=st.sampled_from([1, 30, 45, 390, 1500, 6000]))
     def wait(self, length: int) -> None:
         self.exchange.advance(self.exchange.now + length * MINUTE)
-        self.exchange.commit()
+        self.exchange.journal.commit()
 
     @rule()
     def wait_for_the_close(self) -> None:
         self.exchange.advance(self.sessions.next_close(self.exchange.now))
-        self.exchange.commit()
+        self.exchange.journal.commit()
 
     @precondition(lambda self: self.exchange.now % (3 * HOUR) == 0)
     @rule()

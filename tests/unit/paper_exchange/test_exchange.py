@@ -99,7 +99,7 @@ def test_fills_of_a_slow_and_of_a_stepping_clock_are_the_same(build: Build) -> N
             )
         while made.now < end:
             made.advance(min(end, made.now + step * MINUTE))
-            made.commit()
+            made.journal.commit()
         (account,) = made.accounts.values()
         fills.append(
             made.store.activities(account.id, (), None, None, False, 1000, None)
@@ -251,13 +251,13 @@ def test_fees_are_booked_once_a_day_and_rounded_up(build: Build) -> None:
     (account,) = made.accounts.values()
     assert day is not None
     made.advance(day.close)
-    made.commit()
+    made.journal.commit()
     assert account.holdings == {}
     booked = made.store.activities(account.id, ["FEE"], None, None, True, 100, None)
     assert [fee["description"][:3] for fee in booked] == ["CAT", "TAF"]
     assert {fee["net_amount"] for fee in booked} == {"-0.01"}
     wait_days(made, 2)
-    made.commit()
+    made.journal.commit()
     again = made.store.activities(account.id, ["FEE"], None, None, True, 100, None)
     assert again == booked
 

@@ -1,0 +1,69 @@
+"""What a close does to accounts: fees, and the values of the day."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from decimal import Decimal
+
+from paper_exchange import numbers, valuation
+from paper_exchange.accounts import Account
+from paper_exchange.journal import Journal
+from paper_exchange.market.market import Market
+from paper_exchange.sessions import TradingDay
+from trading_core.costs import daily_fees
+
+
+def close_books(
+    journal: Journal, accounts: Iterable[Account], market: Market, day: TradingDay
+) -> None:
+    """Charge each account what its day cost and keep what it held."""
+    for account in accounts:
+        _charge_executions(journal, account, day)
+        _keep_values(account, market, day)
+        journal.account_changed(account)
+
+
+def _charge_executions(journal: Journal, account: Account, day: TradingDay) -> None:
+    if not account.unbilled:
+        return
+    fees = daily_fees(day.day, account.unbilled)
+    account.unbilled = []
+    for name, amount in asdict(fees).items():
+        if amount:
+            written = f"{name.upper()} fee for proceeds of {day.day.isoformat()}"
+            charge(journal, account, day, "FEE", amount, written)
+
+
+def charge(
+    journal: Journal,
+    account: Account,
+    day: TradingDay,
+    kind: str,
+    amount: Decimal,
+    written: str,
+) -> None:
+    """Take dollars from an account and write down why."""
+    account.cash -= amount
+    journal.activity(
+        account,
+        journal.stamp(),
+        {
+            "activity_type": kind,
+            "date": day.day.isoformat(),
+            "net_amount": numbers.text(-amount),
+            "description": written,
+            "symbol": None,
+            "qty": None,
+            "per_share_amount": None,
+            "status": "executed",
+        },
+    )
+
+
+def _keep_values(account: Account, market: Market, day: TradingDay) -> None:
+    longs, shorts = valuation.market_values(account, market, day.close)
+    equity = account.cash + longs + shorts
+    account.closing_equity.append((day.day.isoformat(), equity))
+    del account.closing_equity[:-2]
+    account.closing_quantities = {
+        symbol: holding.quantity for symbol, holding in account.holdings.items()
+    }

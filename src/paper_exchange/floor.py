@@ -1,0 +1,269 @@
+"""The trading floor: where orders wait, meet prices and end."""
+
+from collections.abc import Mapping
+from decimal import ROUND_FLOOR
+from typing import Any
+
+from paper_exchange import complex_orders, instants, numbers
+from paper_exchange.accounts import Account
+from paper_exchange.book import Book
+from paper_exchange.hours import TradingHours
+from paper_exchange.identity import Identity
+from paper_exchange.journal import Journal
+from paper_exchange.market.market import Market, Point
+from paper_exchange.numbers import ZERO
+from paper_exchange.open_orders import OpenOrders
+from paper_exchange.orders import WORKING, Order
+from trading_core.matching import Fill, match
+
+RECENT_ORDERS = 2_000
+
+
+class Floor:
+    """Every open order of all accounts, and the steps of its life."""
+
+    def __init__(
+        self,
+        market: Market,
+        journal: Journal,
+        accounts: Mapping[str, Account],
+        seed: int,
+    ) -> None:
+        self.open_orders = OpenOrders()
+        self.hours = TradingHours(market.sessions, market.source.end)
+        self._market = market
+        self._journal = journal
+        self._accounts = accounts
+        self._seed = seed
+        self._book = Book(market)
+        self._recent: dict[str, Order] = {}
+
+    @property
+    def identity(self) -> Identity:
+        """The source of ids."""
+        return self._journal.identity
+
+    def stamp(self) -> int:
+        """Return the next instant of its own."""
+        return self._journal.stamp()
+
+    def restore(self, order: Order) -> None:
+        """Take an open order back after a restart."""
+        self.open_orders.add(order)
+        if order.status in WORKING:
+            self._book.add(order)
+
+    def find(self, order_id: str) -> Order | None:
+        """Return an order that is open, or ended not long ago."""
+        return self.open_orders.get(order_id) or self._recent.get(order_id)
+
+    def may_trade(self, order: Order) -> bool:
+        """Whether an order may trade at this hour."""
+        window = self.hours.window(self._journal.now)
+        return window is not None and (window[1] or order.extended_hours)
+
+    # The life of an order ---------------------------------------------------------
+
+    def changed(self, order: Order) -> None:
+        """Have an order written with the next commit."""
+        self._journal.order_changed(order)
+        self.open_orders.changed(order)
+        self._book.changed(order)
+
+    def tell(
+        self,
+        order: Order,
+        event: str | None,
+        execution: str | None = None,
+        **details: Any,
+    ) -> None:
+        """Have an order's step written, taped and, when it is an event, streamed."""
+        self.changed(order)
+        self._journal.tell(order, event, execution, **details)
+
+    def add_part(self, order: Order) -> None:
+        """Take a part of an advanced order."""
+        self.open_orders.add(order)
+        self._journal.order_changed(order)
+
+    def enter(self, order: Order) -> None:
+        """Move a new order to where it waits: the market, the queue, or its parent."""
+        if order.parent is not None and order.role:
+            order.become("held", self.stamp())
+            self.tell(order, None)
+        elif self.may_trade(order) and order.time_in_force != "opg":
+            self.activate(order)
+        else:
+            order.become("accepted", self.stamp())
+            self.tell(order, "accepted")
+
+    def activate(self, order: Order) -> None:
+        """Let an order into the market."""
+        order.become("new", self.stamp())
+        order.resting = False
+        self._book.add(order)
+        self.tell(order, "new")
+        complex_orders.entered(self, order)
+
+    def activate_part(self, order: Order) -> None:
+        """Let a held part of an advanced order into the market."""
+        if self.may_trade(order):
+            self.activate(order)
+            self.meet_current_price(order)
+        else:
+            order.become("new", self.stamp())
+            self._book.add(order)
+            self.tell(order, "new")
+
+    def end(self, order: Order, status: str) -> None:
+        """Finish an order, and what hangs on it, unless it is finished."""
+        if not order.is_open:
+            return
+        order.become(status, self.stamp())
+        self.leave(order)
+        self.tell(order, status)
+        complex_orders.ended(self, order)
+        self.look_ahead(order.symbol)
+
+    def leave(self, order: Order) -> None:
+        """Take a finished order out of the books; remember it for a while."""
+        self._book.remove(order)
+        self.open_orders.remove(order)
+        self._recent[order.id] = order
+        if len(self._recent) > RECENT_ORDERS:
+            self._recent.pop(next(iter(self._recent)))
+
+    def replace(self, old: Order, new: Order, legs: list[Order]) -> None:
+        """Put a changed order in the place of an old one."""
+        old.become("replaced", self.stamp())
+        old.replaced_by, new.replaces = new.id, old.id
+        self.leave(old)
+        self.open_orders.add(new)
+        for leg in legs:
+            self.open_orders.adopt(leg, new.id)
+            self._journal.order_changed(leg)
+        self.tell(old, "replaced")
+
+    # Prices -----------------------------------------------------------------------
+
+    def trade(self, until: int) -> None:
+        """Meet every price up to an instant that may matter to an order."""
+        journal = self._journal
+        while touch := self._book.next_touch(until):
+            symbol, point = touch
+            journal.now = max(journal.now, point.time)
+            for order in self._book.touched(symbol, point.price):
+                if order.is_open and self.may_trade(order):
+                    self._meet(order, point, point.time)
+            self.look_ahead(symbol)
+
+    def look_ahead(self, symbol: str, after: int | None = None) -> None:
+        """Find the next price that matters to a symbol's orders, up to the boundary."""
+        now = self._journal.now
+        window = self.hours.window(now)
+        if window is not None:
+            self._book.look_ahead(
+                symbol,
+                now if after is None else after,
+                self.hours.next_boundary(now) - 1,
+                window[0],
+                not window[1],
+            )
+
+    def look_ahead_everywhere(self, after: int) -> None:
+        """Find the next price for every symbol anew."""
+        self._book.clear()
+        for symbol in self._book.symbols():
+            self.look_ahead(symbol, after)
+
+    def meet_current_prices(self, symbol: str) -> None:
+        """Let all orders of a symbol meet its last price."""
+        for order in list(self._book.of(symbol)):
+            if order.is_open and self.may_trade(order):
+                self.meet_current_price(order)
+
+    def meet_current_price(self, order: Order) -> None:
+        """Let a new order meet the last price, if there was one in this session."""
+        now = self._journal.now
+        window = self.hours.window(now)
+        if window is None or self._market.is_halted(order.symbol, now):
+            return
+        day, regular = window
+        point = (
+            self._market.last_in_session(order.symbol, day, now)
+            if regular
+            else self._market.last(order.symbol, now)
+        )
+        if point is not None:
+            self._meet(order, point, now)
+
+    def meet_close(self, order: Order, point: Point, closing: int) -> None:
+        """Let an order for the close meet the last price of a session."""
+        self._meet(order, point, closing)
+
+    def _meet(self, order: Order, point: Point, time: int) -> None:
+        """Let an order meet a price: the one place where fills come from."""
+        if order.time_in_force == "cls" and time < self._closing_time():
+            return
+        quote = self._market.quote(point, time)
+        if order.quantity is None:
+            far = quote.ask if order.is_buy else quote.bid
+            size = (order.notional or ZERO) / far
+            order.quantity = size.quantize(numbers.NANO, ROUND_FLOOR)
+        before = order.resting_order()
+        result = match(before, quote, self._market.fill_model, self._seed)
+        after = result.order
+        if after is not None and not result.fills and after == before:
+            return
+        if after is not None:
+            order.resting, order.triggered = after.resting, after.triggered
+            order.high_water, order.stop_price = after.high_water, after.stop_price
+            if order.type == "stop":
+                order.collar = after.limit_price
+        self.changed(order)
+        for fill in result.fills:
+            self._book_fill(order, fill)
+        if result.canceled or order.time_in_force == "opg":
+            self.end(order, "canceled")
+
+    def _closing_time(self) -> int:
+        day = self._market.sessions.begun(self._journal.now)
+        return day.close if day is not None else 0
+
+    def _book_fill(self, order: Order, fill: Fill) -> None:
+        """Write one execution into the order, the account and the activities."""
+        time = self.stamp()
+        order.filled += fill.quantity
+        order.filled_value += fill.quantity * fill.price
+        done = not order.remaining
+        order.become("filled" if done else "partially_filled", time)
+        if done:
+            self.leave(order)
+        account = self._accounts[order.account]
+        account.apply(order.symbol, order.side, fill.quantity, fill.price)
+        self.open_orders.holding_changed(account, order.symbol)
+        if self._market.fill_model.fees:
+            account.unbilled.append((order.side, fill.quantity, fill.price))
+        self._journal.account_changed(account)
+        price, quantity = numbers.text(fill.price), numbers.text(fill.quantity)
+        event = "fill" if done else "partial_fill"
+        execution = self._journal.activity(
+            account,
+            time,
+            {
+                "activity_type": "FILL",
+                "type": event,
+                "transaction_time": instants.rfc3339(time),
+                "price": price,
+                "qty": quantity,
+                "cum_qty": numbers.text(order.filled),
+                "leaves_qty": numbers.text(order.remaining),
+                "side": order.side,
+                "symbol": order.symbol,
+                "order_id": order.id,
+                "order_status": order.status,
+            },
+        )
+        held = numbers.text(account.quantity(order.symbol))
+        self.tell(order, event, execution, price=price, qty=quantity, position_qty=held)
+        complex_orders.filled(self, order, fill)

@@ -1,0 +1,135 @@
+"""What happens, in the order in which it does: written, then taped, then told."""
+
+from collections.abc import Callable
+from typing import Any
+
+from paper_exchange import instants, numbers
+from paper_exchange.accounts import Account
+from paper_exchange.identity import Identity
+from paper_exchange.orders import Order
+from paper_exchange.store import Store
+from paper_exchange.tape import Tape
+from paper_exchange.transaction import Pending, Update
+
+Listener = Callable[[Update], None]
+
+
+class Journal:
+    """Market time, and everything that changed since the last commit.
+
+    A commit writes all of it in one transaction, and only then tells the tape and the
+    listeners.
+    """
+
+    def __init__(self, store: Store, tape: Tape, seed: int, start: int) -> None:
+        facts = store.facts()
+        self.now = int(facts.get("now", start))
+        self.identity = Identity(seed, int(facts.get("count", 0)))
+        self.listeners: list[Listener] = []
+        self._store = store
+        self._tape = tape
+        self._stamp = int(facts.get("stamp", 0))
+        self._pending = Pending()
+
+    def stamp(self) -> int:
+        """Return now, made later by a nanosecond than anything stamped before."""
+        self._stamp = max(self.now, self._stamp + 1)
+        return self._stamp
+
+    def fact(self, name: str, value: str) -> None:
+        """Have a named value written."""
+        self._pending.changes.facts[name] = value
+
+    def order_changed(self, order: Order) -> None:
+        """Have an order written."""
+        self._pending.changes.orders[order.id] = order
+
+    def account_changed(self, account: Account) -> None:
+        """Have an account written."""
+        self._pending.changes.accounts[account.id] = account
+
+    def activity(self, account: Account, time: int, body: dict[str, Any]) -> str:
+        """Add an activity to an account's; return the id of what it records."""
+        identity = self.identity.next()
+        body = {"id": f"{_activity_time(time)}::{identity}", **body}
+        count = self.identity.count
+        self._pending.changes.activities.append((account.id, time, count, body))
+        kind = str(body["activity_type"]).lower()
+        more = {"execution_id": identity} if kind == "fill" else {}
+        self.note(kind, {"account": account.id, **more, **body})
+        return identity
+
+    def tell(
+        self, order: Order, event: str | None, execution: str | None, **details: Any
+    ) -> None:
+        """Have an order's step taped and, when it is an event, streamed."""
+        self.note(
+            "order",
+            {
+                "event": event or order.status,
+                "id": order.id,
+                "account": order.account,
+                "client_order_id": order.client_order_id,
+                "symbol": order.symbol,
+                "side": order.side,
+                "type": order.type,
+                "status": order.status,
+                "order_qty": numbers.optional_text(order.quantity),
+                "filled_qty": numbers.text(order.filled),
+                **details,
+            },
+        )
+        if event is None:
+            return
+        if execution is None and event != "pending_new":
+            execution = self.identity.next()
+        data = {
+            "event": event,
+            "execution_id": execution,
+            "order": order.body(),
+            "timestamp": instants.rfc3339(order.updated_at),
+            **details,
+        }
+        self._pending.updates.append(Update(order.account, data))
+
+    def note(self, kind: str, what: dict[str, Any]) -> None:
+        """Have a line on the tape with the next commit."""
+        self._pending.changes.tape.append(self._tape.line(self.now, kind, what))
+
+    def note_only(self, kind: str, what: dict[str, Any]) -> None:
+        """Put a line on the tape that changes nothing."""
+        self._tape.write([self._tape.line(self.now, kind, what)[1]])
+
+    def commit(self, **facts: str) -> None:
+        """Write what is pending, then tell the tape and the listeners."""
+        pending, self._pending = self._pending, Pending()
+        changes = pending.changes
+        changes.facts |= {
+            "now": str(self.now),
+            "stamp": str(self._stamp),
+            "count": str(self.identity.count),
+            **facts,
+        }
+        self._store.write(changes)
+        if changes.tape:
+            self._tape.write([line for _, line in changes.tape])
+        for update in pending.updates:
+            for listener in self.listeners:
+                listener(update)
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether something waits to be written."""
+        return not self._pending.is_empty
+
+    def close(self) -> None:
+        """Write what is left and let go of the files."""
+        if not self._tape.is_closed:
+            self.commit()
+            self._tape.close()
+            self._store.close()
+
+
+def _activity_time(instant: int) -> str:
+    moment = instants.to_datetime(instant).astimezone(instants.NEW_YORK)
+    return moment.strftime("%Y%m%d%H%M%S") + f"{moment.microsecond // 1000:03d}"
