@@ -19,6 +19,7 @@ from trading_system.database import Database
 from trading_system.errors import Unavailable
 from trading_system.runtime import databases, urls
 
+ROLE_PASSWORD = "only-for-tests"
 HALF_DAY = date(2024, 7, 3)
 HOLIDAYS = {date(2024, 7, 4), date(2024, 9, 2)}
 FIRST_DAY, LAST_DAY = date(2022, 6, 1), date(2024, 12, 31)
@@ -112,24 +113,34 @@ MONDAY = date(2024, 7, 1)
 
 @pytest.fixture
 def url(postgres_url: str, database_template: str) -> Iterator[str]:
-    """A migrated database of the test's own, with the exchange's sessions in it."""
+    """The owner's URL of a migrated database that the test has to itself."""
     name = f"ingestion_{secrets.token_hex(4)}"
     with databases.connected(postgres_url) as connection, connection.cursor() as cursor:
         cursor.execute(f'create database "{name}" template "{database_template}"')
-    yield urls.with_database(postgres_url, name)
+    created = urls.with_database(postgres_url, name)
+    databases.admit_roles(created, databases.SERVICE_ROLES)
+    yield created
     with databases.connected(postgres_url) as connection, connection.cursor() as cursor:
         cursor.execute(f'drop database "{name}" with (force)')
 
 
 @pytest.fixture
-def database(url: str) -> Iterator[Database[IngestionTransaction]]:
-    """That database, as the service sees it."""
-    opened = Database.connect(url, IngestionTransaction)
-    with opened.transaction() as tx:
+def service_url(url: str) -> str:
+    """That database for the service's own role, with the rights it has in earnest."""
+    return urls.with_user(url, databases.role_of("ingestion"), ROLE_PASSWORD)
+
+
+@pytest.fixture
+def database(url: str, service_url: str) -> Iterator[Database[IngestionTransaction]]:
+    """That database, as the service sees it, with the exchange's sessions."""
+    owner = Database.connect(url, IngestionTransaction)
+    with owner.transaction() as tx:
         tx.session.execute(
             text("insert into shared.sessions values (:day, :open, :close)"),
             [{"day": s.day, "open": s.open, "close": s.close} for s in sessions()],
         )
+    owner.close()
+    opened = Database.connect(service_url, IngestionTransaction)
     yield opened
     opened.close()
 

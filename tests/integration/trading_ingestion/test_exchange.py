@@ -27,7 +27,7 @@ from trading_system.config.settings import Settings
 from trading_system.config.shipped import shipped
 from trading_system.consumer import Consumer
 from trading_system.database import Database
-from trading_system.runtime import sessions
+from trading_system.runtime import databases, sessions, urls
 
 pytestmark = pytest.mark.integration
 
@@ -88,12 +88,15 @@ def market_data(exchange: str, tmp_path: Path, monkeypatch) -> AlpacaMarketData:
 
 
 def test_a_day_gives_every_symbol_its_bars_and_its_decisions(
-    url: str, market_data: AlpacaMarketData, control: Control
+    url: str, service_url: str, market_data: AlpacaMarketData, control: Control
 ) -> None:
     opening = datetime.fromisoformat(control()["now"])
     sessions.fill(url, date(2026, 9, 14))
-    bars = Database.connect(url, IngestionTransaction)
-    decisions = Database.connect(url, StrategyTransaction)
+    bars = Database.connect(service_url, IngestionTransaction)
+    decisions = Database.connect(
+        urls.with_user(url, databases.role_of("strategy"), "only-for-tests"),
+        StrategyTransaction,
+    )
     source = Source(market_data, Pace(timedelta(0), lockstep=True))
     engine = Engine(
         plugins.discover(),

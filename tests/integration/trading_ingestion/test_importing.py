@@ -11,6 +11,8 @@ from sqlalchemy import text
 
 from trading_core.calendar import NEW_YORK, Timeframe
 from trading_ingestion import operations
+from trading_ingestion.repository import IngestionTransaction
+from trading_system.database import Database
 from trading_system.errors import Invalid
 
 pytestmark = pytest.mark.integration
@@ -239,16 +241,18 @@ SAMPLE = os.environ.get("TRADING_TEST_BARS")
 
 
 @pytest.mark.skipif(not SAMPLE, reason="TRADING_TEST_BARS names no file of real bars")
-def test_years_of_real_hours_come_in_whole(database):
+def test_years_of_real_hours_come_in_whole(url, database):
     from trading_core.calendar import xnys_sessions
 
     path = Path(SAMPLE or "")
     sessions = xnys_sessions(datetime(2010, 1, 1).date(), datetime(2019, 1, 1).date())
-    with database.transaction() as tx:
+    owner = Database.connect(url, IngestionTransaction)
+    with owner.transaction() as tx:
         tx.session.execute(
             text("insert into shared.sessions values (:day, :open, :close)"),
             [{"day": s.day, "open": s.open, "close": s.close} for s in sessions],
         )
+    owner.close()
 
     result = operations.import_file(database, path.name, path.read_bytes(), NOW)
 

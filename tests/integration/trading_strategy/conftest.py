@@ -20,6 +20,7 @@ from trading_system.contracts.ingestion import BarsIngested
 from trading_system.database import Database
 from trading_system.runtime import databases, urls
 
+ROLE_PASSWORD = "only-for-tests"
 SYMBOLS = ("AAPL", "BAC", "SPY")
 
 
@@ -44,18 +45,26 @@ BARS = [
 
 @pytest.fixture
 def url(postgres_url: str, database_template: str) -> Iterator[str]:
-    """A migrated database of the test's own."""
+    """The owner's URL of a migrated database that the test has to itself."""
     name = f"strategy_{secrets.token_hex(4)}"
     with databases.connected(postgres_url) as connection, connection.cursor() as cursor:
         cursor.execute(f'create database "{name}" template "{database_template}"')
-    yield urls.with_database(postgres_url, name)
+    created = urls.with_database(postgres_url, name)
+    databases.admit_roles(created, databases.SERVICE_ROLES)
+    yield created
     with databases.connected(postgres_url) as connection, connection.cursor() as cursor:
         cursor.execute(f'drop database "{name}" with (force)')
 
 
 @pytest.fixture
-def database(url: str) -> Iterator[Database[StrategyTransaction]]:
-    """That database as the service sees it, with sessions and a universe."""
+def service_url(url: str) -> str:
+    """That database for the service's own role, with the rights it has in earnest."""
+    return urls.with_user(url, databases.role_of("strategy"), ROLE_PASSWORD)
+
+
+@pytest.fixture
+def owner(url: str) -> Iterator[Database[StrategyTransaction]]:
+    """That database as its owner sees it, with sessions and a universe."""
     opened = Database.connect(url, StrategyTransaction)
     with opened.transaction() as tx:
         tx.session.execute(
@@ -69,6 +78,16 @@ def database(url: str) -> Iterator[Database[StrategyTransaction]]:
             ),
             [{"symbol": symbol} for symbol in SYMBOLS],
         )
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def database(
+    owner: Database[StrategyTransaction], service_url: str
+) -> Iterator[Database[StrategyTransaction]]:
+    """That database as the service sees it."""
+    opened = Database.connect(service_url, StrategyTransaction)
     yield opened
     opened.close()
 
@@ -128,8 +147,8 @@ class Market:
 
 
 @pytest.fixture
-def market(database: Database[StrategyTransaction]) -> Market:
-    return Market(database)
+def market(owner: Database[StrategyTransaction]) -> Market:
+    return Market(owner)
 
 
 MakeEngine = Callable[..., Engine]

@@ -313,7 +313,7 @@ def test_without_strategies_nothing_is_decided(database, make_engine, market):
     assert decisions(database) == []
 
 
-def test_a_decision_cannot_be_changed_or_deleted(database, engine, market):
+def test_a_decision_cannot_be_changed_or_deleted(database, owner, engine, market):
     market.history(5)
     decide(database, engine, market.tell({"AAPL": 103.0, "BAC": 1.0, "SPY": 1.0}))
 
@@ -323,7 +323,7 @@ def test_a_decision_cannot_be_changed_or_deleted(database, engine, market):
         "truncate strategy_engine.strategy_versions cascade",
     ):
         with pytest.raises(DBAPIError, match="append-only"):
-            with database.transaction() as tx:
+            with owner.transaction() as tx:
                 tx.session.execute(text(statement))
 
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 import httpx
 import pytest
@@ -20,6 +20,7 @@ from trading_system.vocabulary import correlation_id
 pytestmark = pytest.mark.integration
 
 READER, FLOWS = new_token(), new_token()
+NOBODY = UUID(int=0)
 NAME = "momentum_strategy"
 FILE = """
     strategies:
@@ -33,12 +34,12 @@ def bearer(token: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def app(database, url, redis_url, tmp_path: Path, monkeypatch) -> FastAPI:
+def app(database, service_url, redis_url, tmp_path: Path, monkeypatch) -> FastAPI:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "strategies.yaml"
     path.write_text(dedent(FILE), encoding="utf-8")
     settings = Settings(
-        postgres_url=url,
+        postgres_url=service_url,
         redis_url=redis_url,
         trading_data_dir=tmp_path,
         strategies_file=path,
@@ -166,8 +167,8 @@ async def test_indicators_and_signals_can_be_asked_for_one_strategy(app, market)
     ("method", "path", "body", "status"),
     [
         ("GET", "/strategies/nobody", None, 404),
-        ("GET", f"/decisions/{uuid4()}", None, 404),
-        ("GET", f"/signals/{uuid4()}", None, 404),
+        ("GET", f"/decisions/{NOBODY}", None, 404),
+        ("GET", f"/signals/{NOBODY}", None, 404),
         ("GET", "/decisions/no-id", None, 422),
         ("GET", "/decisions?outcome=perhaps", None, 422),
         ("POST", f"/strategies/{NAME}/status", {"status": "off", "reason": "xyz"}, 422),
