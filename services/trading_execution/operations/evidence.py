@@ -1,6 +1,6 @@
 """What the broker says of an order is believed, from whatever source, exactly once."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -23,6 +23,9 @@ from trading_system.errors import Conflict, TradingError
 from trading_system.vocabulary import identity, plain
 
 _ENDS = TERMINAL - {OrderStatus.NOT_SENT}
+
+
+_ONE_IS_WRONG = (TradingError, SQLAlchemyError, ArithmeticError)
 
 
 class Booked(StrEnum):
@@ -157,20 +160,33 @@ class Step:
     take: Callable[[Order], None]
 
 
-def one_by_one(
-    tx: ExecutionTransaction, account_id: str, steps: Iterable[Step]
+def take_steps(
+    tx: ExecutionTransaction, account_id: str, steps: Sequence[Step]
 ) -> None:
-    """Let each step happen to its order, locked, in a savepoint of its own.
+    """Let each step happen to its order, locked.
 
-    One order that cannot be stepped must not stop the others: its symbol is put on
-    hold, and the next reconciliation shows what is wrong with it.
+    All at once when that works. When it does not, each in a savepoint of its own: one
+    order that cannot be stepped must not stop the others. Its symbol is put on hold,
+    and the next reconciliation shows what is wrong with it.
     """
+    if not steps:
+        return
+    try:
+        with tx.session.begin_nested():
+            orders = tx.orders.lock_all({step.order_id for step in steps})
+            for step in steps:
+                step.take(orders[step.order_id])
+            tx.session.flush()
+        return
+    except _ONE_IS_WRONG as error:
+        if connection_lost(error):
+            raise
     for step in steps:
         try:
             with tx.session.begin_nested():
                 step.take(tx.orders.lock(step.order_id))
                 tx.session.flush()
-        except (TradingError, SQLAlchemyError, ArithmeticError) as error:
+        except _ONE_IS_WRONG as error:
             if connection_lost(error):
                 raise
             logger.exception("order {} could not be stepped", step.order_id)

@@ -16,7 +16,7 @@ from trading_execution.operations.evidence import (
     Step,
     adopt,
     book,
-    one_by_one,
+    take_steps,
 )
 from trading_execution.ports import BrokerFill, BrokerOrder, StreamUpdate
 from trading_execution.repository import ExecutionTransaction
@@ -48,7 +48,7 @@ def take_updates(desk: Desk, updates: Sequence[StreamUpdate]) -> None:
             elif _is_news(order, update):
                 take = _told(tx, desk, update, now)
                 steps.append(Step(order.order_id, order.symbol, take))
-        one_by_one(tx, desk.account_id, steps)
+        take_steps(tx, desk.account_id, steps)
 
 
 def _is_news(order: Order, update: StreamUpdate) -> bool:
@@ -129,7 +129,7 @@ def _enter(
             continue
         take = _recorded(tx, desk, fill, seen, now, new)
         steps.append(Step(order_id, fill.symbol, take))
-    one_by_one(tx, desk.account_id, steps)
+    take_steps(tx, desk.account_id, steps)
     return new[Booked.NEW]
 
 

@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from loguru import logger
+from sqlalchemy import Connection
 
 from trading_execution.domain.leaving import FLATTEN, may_leave, state_in_force
 from trading_execution.domain.lookup import REFUSED
 from trading_execution.domain.order_status import OrderStatus
 from trading_execution.models import Order, SubmitAttempt
 from trading_execution.operations.desk import Desk
-from trading_execution.operations.evidence import Step, adopt, one_by_one
+from trading_execution.operations.evidence import Step, adopt, take_steps
 from trading_execution.operations.orders import become, facts, give_up
 from trading_execution.ports import Acknowledged, Answer, OrderTicket, Refused, Unclear
-from trading_execution.repository import ExecutionTransaction
+from trading_execution.repository import ExecutionTransaction, epoch_and_state
 from trading_system.clock import monotonic, utc_now
 from trading_system.contracts.execution import OrderSubmitted, OrderUnresolved
 from trading_system.crash import crash_point
@@ -57,10 +58,11 @@ def submit_ready(desk: Desk) -> int:
     with desk.submitting:
         while claims := claim(desk):
             answers = []
-            for claimed in claims:
-                crash_point("before_call")
-                answers.append(_send(desk, claimed))
-                crash_point("after_call")
+            with desk.database.engine.connect() as look:
+                for claimed in claims:
+                    crash_point("before_call")
+                    answers.append(_send(desk, claimed, look))
+                    crash_point("after_call")
             record(desk, answers)
             crash_point("after_record")
             sent += len(claims)
@@ -115,7 +117,7 @@ def record(desk: Desk, answers: Sequence[Answered]) -> None:
     now = desk.clock.now()
     with desk.booking, desk.database.transaction() as tx:
         tx.fence(desk.epoch)
-        one_by_one(
+        take_steps(
             tx,
             desk.account_id,
             [
@@ -158,16 +160,16 @@ def _give_up_late(tx: ExecutionTransaction, order: Order, now: datetime) -> None
     give_up(tx, order, order.cancel_reason or late, now)
 
 
-def _send(desk: Desk, claimed: Claim) -> Answered:
+def _send(desk: Desk, claimed: Claim, look: Connection) -> Answered:
     """Call the broker once, unless something has happened since the claim."""
-    withheld = _withheld(desk, claimed)
+    withheld = _withheld(desk, claimed, look)
     if withheld is not None:
         logger.warning("order {} withheld: {}", claimed.ticket.order_id, withheld)
         return Answered(claimed, None, Unclear(f"withheld: {withheld}"))
     return Answered(claimed, utc_now(), desk.broker.submit(claimed.ticket))
 
 
-def _withheld(desk: Desk, claimed: Claim) -> str | None:
+def _withheld(desk: Desk, claimed: Claim, look: Connection) -> str | None:
     """Return why a claimed order must not leave after all.
 
     It is asked before every single call, so that after a halt has committed no more
@@ -175,12 +177,10 @@ def _withheld(desk: Desk, claimed: Claim) -> str | None:
     """
     if monotonic() - claimed.at > DEADLINE:
         return f"more than {DEADLINE:.0f} seconds passed since it was claimed"
-    if not desk.in_charge():
-        return "another executor took over"
-    with desk.database.transaction() as tx:
-        epoch, recorded = tx.epoch_and_state(desk.account_id)
-        # Nothing was written: ending it so costs no flush to the disk.
-        tx.session.rollback()
+    epoch, recorded = epoch_and_state(look, desk.account_id)
+    # Never held during a call: the state's lock would keep a halt waiting. Nothing was
+    # written, so that ending it costs no flush to the disk.
+    look.rollback()
     if epoch != desk.epoch:
         return "another executor took over"
     state = state_in_force(recorded, desk.killed)

@@ -3,7 +3,7 @@
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import Connection, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from trading_execution.models import Executor, FlattenRequest, StreamState
@@ -15,6 +15,22 @@ from trading_execution.repository.trades import Trades
 from trading_system.database import Transaction
 from trading_system.errors import Conflict
 from trading_system.models import SystemConfig
+
+_EPOCH_AND_STATE = text(
+    "select (select epoch from execution.executor),"
+    " risk_management.tradable_state(:account)"
+)
+
+
+def epoch_and_state(
+    connection: Connection, account_id: str
+) -> tuple[int | None, str | None]:
+    """Return the executor's epoch and the trading state, in one look.
+
+    The state stays as it is until the connection's transaction ends.
+    """
+    row = connection.execute(_EPOCH_AND_STATE, {"account": account_id}).one()
+    return row[0], row[1]
 
 
 class ExecutionTransaction(Transaction):
@@ -52,17 +68,6 @@ class ExecutionTransaction(Transaction):
             {"account": account_id},
         )
         return state
-
-    def epoch_and_state(self, account_id: str) -> tuple[int | None, str | None]:
-        """Return the executor's epoch and the trading state, in one look."""
-        row = self.session.execute(
-            text(
-                "select (select epoch from execution.executor),"
-                " risk_management.tradable_state(:account)"
-            ),
-            {"account": account_id},
-        ).one()
-        return row[0], row[1]
 
     @cached_property
     def installation(self) -> dict[str, Any]:
@@ -118,4 +123,4 @@ class ExecutionTransaction(Transaction):
         )
 
 
-__all__ = ["ACCOUNT", "ExecutionTransaction"]
+__all__ = ["ACCOUNT", "ExecutionTransaction", "epoch_and_state"]

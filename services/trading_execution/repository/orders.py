@@ -49,6 +49,17 @@ class Orders:
             .execution_options(populate_existing=True)
         ).one()
 
+    def lock_all(self, order_ids: Iterable[UUID]) -> dict[UUID, Order]:
+        """Return orders, locked until the transaction ends."""
+        found = self._session.scalars(
+            select(Order)
+            .where(Order.order_id.in_(list(order_ids)))
+            .order_by(Order.order_id)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+        return {order.order_id: order for order in found}
+
     def add(self, values: dict[str, object]) -> bool:
         """Add an order unless it is there already; say whether it was new."""
         added = self._session.execute(

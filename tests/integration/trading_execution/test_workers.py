@@ -313,4 +313,6 @@ def submit_one(bench: "Bench") -> None:
     from trading_execution.operations import submit
 
     claims = submit.claim(bench.desk)
-    submit.record(bench.desk, [submit._send(bench.desk, claims[0])])
+    with bench.database.engine.connect() as look:
+        sent = submit._send(bench.desk, claims[0], look)
+    submit.record(bench.desk, [sent])
