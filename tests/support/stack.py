@@ -236,7 +236,7 @@ def environment() -> dict[str, str]:
 
 @contextmanager
 def running_stack(*options: str, wait: float = 240) -> Iterator[Stack]:
-    """Start a stack in the foreground of a process of its own, and stop it at the end."""
+    """Start a stack in a process of its own, and stop it at the end."""
     root = Path(tempfile.mkdtemp(prefix="trading-stack-"))
     root.chmod(0o755)
     base = free_port_base()
