@@ -3,6 +3,7 @@
 from typing import Final
 
 from trading_system.contracts.strategy import DecisionView
+from trading_system.explanation import side_of
 
 OUTCOMES: Final = {
     "signal": "Signal",
@@ -11,19 +12,6 @@ OUTCOMES: Final = {
     "no_bar": "No bar",
     "error": "Error",
 }
-
-
-def side_of(decision: DecisionView) -> str | None:
-    """Return the side whose conditions all held; None where there is no signal."""
-    if decision.signal_id is None:
-        return None
-    for side in ("buy", "sell"):
-        held = [c.passed for c in decision.conditions if c.side == side]
-        if held and all(held):
-            return side
-    if decision.score:
-        return "buy" if decision.score > 0 else "sell"
-    return None
 
 
 def word_of(decision: DecisionView) -> str:

@@ -14,8 +14,8 @@ from trading_system.contracts.execution import EquityPoint, OrderView, TradeView
 from trading_system.contracts.ingestion import BarView
 from trading_system.contracts.risk import RiskOutcomeView
 from trading_system.contracts.strategy import DecisionView
+from trading_system.explanation import side_of
 from trading_web import formats
-from trading_web.decision_words import side_of
 
 Figure = dict[str, Any]
 Trace = dict[str, Any]

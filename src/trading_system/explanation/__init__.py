@@ -5,10 +5,10 @@ Joined by ids alone. What the command line and the page show is this, and nothin
 
 from trading_system.clients import Services
 from trading_system.explanation.records import read
-from trading_system.explanation.telling import sentence, steps
+from trading_system.explanation.telling import sentence, side_of, steps
 from trading_system.explanation.views import Explanation, Standing, Step
 
-__all__ = ["Explanation", "Standing", "Step", "explain"]
+__all__ = ["Explanation", "Standing", "Step", "explain", "side_of"]
 
 
 def explain(services: Services, identifier: str) -> Explanation:

@@ -121,21 +121,24 @@ def _signal(found: Records) -> Step:
         return _undecided("signal", found)
     at, reason = decision.bar_end, decision.reason
     if decision.signal_id is not None:
-        return _step("signal", Standing.DONE, side_of(decision), at, reason)
+        state = (side_of(decision) or "signal").capitalize()
+        return _step("signal", Standing.DONE, state, at, reason)
     if decision.outcome == "error":
         return _step("signal", Standing.REFUSED, "Error", at, reason)
     return _step("signal", Standing.QUIET, "No signal", at, reason)
 
 
-def side_of(decision: DecisionView) -> str:
-    """Return Buy or Sell: the side whose conditions all held, or the score's."""
+def side_of(decision: DecisionView) -> str | None:
+    """Return the side whose conditions all held, or the score's; None: no signal."""
+    if decision.signal_id is None:
+        return None
     for side in ("buy", "sell"):
         held = [c.passed for c in decision.conditions if c.side == side]
         if held and all(held):
-            return side.capitalize()
+            return side
     if decision.score:
-        return "Buy" if decision.score > 0 else "Sell"
-    return "Signal"
+        return "buy" if decision.score > 0 else "sell"
+    return None
 
 
 def _risk(found: Records) -> Step:

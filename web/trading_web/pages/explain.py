@@ -7,9 +7,14 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
+from trading_system import explanation
+from trading_system.contracts.strategy import DecisionView
 from trading_system.errors import NotFound
+from trading_system.explanation import Explanation
+from trading_web import formats
+from trading_web.desk import Desk
 from trading_web.errors import PageRoute
-from trading_web.explanation import Explanation, around, sentence, steps
+from trading_web.explanation import around, shown
 from trading_web.figures import Figure, bar_figure
 from trading_web.rendering import render
 from trading_web.shell import OnDesk
@@ -61,23 +66,29 @@ def explain_signal(desk: OnDesk, signal_id: UUID) -> Response:
 @router.get("/explain/{decision_id}")
 def explain(request: Request, desk: OnDesk, decision_id: UUID) -> HTMLResponse:
     """Show the chain from the bar to the profit, step by step."""
-    found = Explanation.read(desk, decision_id)
+    found, decision = _explained(desk, decision_id)
     return render(
         request,
         "explain.html",
         found=found,
-        decision=found.decision,
-        sentence=sentence(found),
-        steps=steps(found),
+        decision=decision,
+        sentence=formats.minus_signs(found.sentence),
+        steps=shown(found),
     )
+
+
+def _explained(desk: Desk, known: UUID) -> tuple[Explanation, DecisionView]:
+    found = explanation.explain(desk.services, str(known))
+    if found.decision is None:
+        raise NotFound(f"No decision of a strategy is known to be behind {known}.")
+    return found, found.decision
 
 
 @router.get("/figures/decision/{decision_id}")
 def read_decision_figure(desk: OnDesk, decision_id: UUID) -> Figure:
     """Return the bars around a decision, with what followed from it."""
-    found = Explanation.read(desk, decision_id)
-    bars = around(desk, found)
-    decision = found.decision
+    found, decision = _explained(desk, decision_id)
+    bars = around(desk, found, decision)
     scores = desk.ask(
         f"scores-{decision_id}",
         lambda: desk.services.strategy.decisions(
@@ -90,12 +101,12 @@ def read_decision_figure(desk: OnDesk, decision_id: UUID) -> Figure:
     )
     return bar_figure(
         bars,
-        [found.decision],
-        [found.outcome.value] if found.outcome and found.outcome.value else [],
+        [decision],
+        [found.outcome] if found.outcome else [],
         [],
         found.trades,
         revision=str(decision_id),
         shown=len(bars),
         scores=scores.value or [],
-        decided_at=found.decision.bar_end,
+        decided_at=decision.bar_end,
     )
