@@ -151,13 +151,24 @@ async def show(name: str, facts: dict[str, Any]) -> None:
 def told(result: Any) -> dict[str, Any]:
     """Return a result as the rows of its artifact."""
     if isinstance(result, BaseModel):
-        return {k: _short(v) for k, v in result.model_dump(mode="json").items()}
+        return _rows(result.model_dump(mode="json"))
     if isinstance(result, dict):
         return {str(k): _short(v) for k, v in result.items()}
     if isinstance(result, list):
         rows = {"rows": len(result)}
         return rows | {str(n): _short(told(row)) for n, row in enumerate(result[:50])}
     return {"result": _short(result)}
+
+
+def _rows(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return facts with a row of its own for each of a list's parts."""
+    rows: dict[str, Any] = {}
+    for key, value in facts.items():
+        if isinstance(value, list) and any(isinstance(part, dict) for part in value):
+            rows |= {f"{key} {n}": _short(part) for n, part in enumerate(value[:50], 1)}
+        else:
+            rows[key] = _short(value)
+    return rows
 
 
 def summary(result: Any) -> str:

@@ -116,7 +116,8 @@ def test_a_run_for_an_old_slot_ends_superseded(floor: Floor) -> None:
 def test_nine_queued_runs_make_one_catch_up_and_no_order(floor: Floor) -> None:
     # An outage over the close of one session and most of the next.
     ends = floor.bar_ends(20)
-    closing = next(n for n, end in enumerate(ends) if n >= 8 and end.hour >= 19)
+    closes = {session.close for session in floor.calendar.sessions}
+    closing = next(n for n, end in enumerate(ends) if n >= 8 and end in closes)
     slots = ends[closing - 8 : closing + 1]
     for end in ends[: closing - 8]:
         floor.advance(end)
@@ -482,7 +483,7 @@ def test_monitor_system_health_notes_what_has_changed(floor: Floor) -> None:
     with floor.as_it_starts("monitor_system_health", broken):
         run = floor.run("monitor_system_health")
 
-    assert "'database'" in run.facts["checks"]
+    assert any("'database'" in check for check in run.facts.values())
     assert floor.count("notification.health_state", f"{about} and status = 'pass'") == 1
     assert floor.count("notification.health_checks", about) == noted + 1
     floor.run_again("monitor_system_health")

@@ -42,7 +42,7 @@ JOURNALS = (
     # The workers compare the books and look at the system on the machine's clock.
     "execution.reconciliation_",
     "risk_management.books_state",
-    "notification.system_health",
+    "notification.health_state",
 )
 """Tables in which a look leaves a line although nothing has changed."""
 
@@ -263,7 +263,8 @@ class Floor:
         before = self.contents()
         run = self.run(name, **parameters)
         after = self.contents()
-        assert [t for t in after if after[t] != before.get(t)] == []
+        changed = [table for table in after if after[table] != before.get(table)]
+        assert not changed, f"a second run of {name} changed {changed}"
         return run
 
 

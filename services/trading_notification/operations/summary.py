@@ -23,18 +23,18 @@ def send_summary(
         alerts = tx.inbox.titles_since(midnight, [Severity.WARNING, Severity.CRITICAL])
         lines = summary.lines(figures, alerts)
         title = summary.title(figures)
-        message = notify(
-            tx,
-            Alert(
-                kind="daily_summary",
-                severity=Severity.INFO,
-                title=title,
-                message="\n".join(lines),
-                dedup_key=f"daily_summary:{figures.day}",
-                link="/",
-            ),
-            by_mail=by_mail,
+        alert = Alert(
+            kind="daily_summary",
+            severity=Severity.INFO,
+            title=title,
+            message="\n".join(lines),
+            dedup_key=f"daily_summary:{figures.day}",
+            link="/",
         )
+        # Nothing has happened again: a known summary is not even counted.
+        message = None
+        if not tx.inbox.has(alert.dedup_key):
+            message = notify(tx, alert, by_mail=by_mail)
     return NotificationRunResult(
         status="sent" if message else "sent before",
         examined=len(figures.positions) + len(figures.trades) + len(alerts),

@@ -52,6 +52,12 @@ class Inbox:
         )
         return None
 
+    def has(self, dedup_key: str) -> bool:
+        """Say whether an alert is there."""
+        query = select(Notification.notification_id)
+        found = self._session.scalar(query.where(Notification.dedup_key == dedup_key))
+        return found is not None
+
     def get(self, notification_id: UUID) -> Notification:
         """Return a message."""
         found = self._session.get(Notification, notification_id, populate_existing=True)
