@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.responses import JSONResponse
 from loguru import logger
 from sqlalchemy import exists, func, select, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
 from trading_system import jobs
@@ -29,10 +29,15 @@ from trading_system.contracts.system import (
     JobView,
     SessionView,
 )
-from trading_system.database import Database, Identity, Transaction
+from trading_system.database import (
+    Database,
+    Identity,
+    Transaction,
+    connection_lost,
+)
 from trading_system.doorbell import Doorbell
-from trading_system.errors import TradingError
-from trading_system.http import create_http_app, product_version
+from trading_system.errors import TradingError, Unavailable
+from trading_system.http import create_http_app, problem, product_version
 from trading_system.log_rows import LogRows
 from trading_system.messaging import EventHandlers, events_after, log_end
 from trading_system.models import DeadLetter, LoggedEvent, TradingSession
@@ -96,12 +101,23 @@ def create_app(
         larger_bodies=larger_bodies,
     )
     app.state.database = process.database
+    _answer_for_the_database(app)
     app.include_router(_health_routes(process))
     reading = [requires(READ)]
     app.include_router(_log_routes(), dependencies=reading)
     app.include_router(_books_routes(identities), dependencies=reading)
     app.include_router(router, dependencies=reading)
     return app
+
+
+def _answer_for_the_database(app: FastAPI) -> None:
+    @app.exception_handler(DBAPIError)
+    def away(request: Request, error: DBAPIError) -> JSONResponse:
+        if not connection_lost(error):
+            raise error
+        logger.warning("The database does not answer: {}", error.orig)
+        absent = Unavailable("The database does not answer.")
+        return problem(absent.status, absent.code, absent.detail, absent.title)
 
 
 class _Process:
@@ -138,11 +154,13 @@ class _Process:
         """Start what runs beside the routes, and end it in reverse."""
         rows = LogRows(self.settings.postgres_url, level=self.settings.log_level)
         log.configure(self.service, self.settings, rows=rows)
-        await run_in_threadpool(self._begin)
-        logger.info("{} is up", self.service)
-        yield
-        await run_in_threadpool(self._end)
-        rows.stop()
+        try:
+            await run_in_threadpool(self._begin)
+            logger.info("{} is up", self.service)
+            yield
+        finally:
+            await run_in_threadpool(self._end)
+            rows.stop()
 
     def _begin(self) -> None:
         if self._start is not None:

@@ -16,6 +16,7 @@ from trading_system.config.settings import Settings
 from trading_system.database import Database, Transaction
 from trading_system.errors import Conflict
 from trading_system.messaging import EventHandlers
+from trading_system.runtime.ports import free_port
 from trading_system.security import TRADE, new_token, requires, token_hash
 from trading_system.service import create_app, in_read_only, in_transaction
 from trading_system.vocabulary import Model, Quantity, ServiceName
@@ -253,3 +254,27 @@ async def test_idle_waits_for_a_worker_that_is_at_work(
                 break
             await asyncio.sleep(0.02)
     assert state["idle"], json.dumps(state)
+
+
+async def test_a_database_that_is_away_is_said_to_be_away(
+    redis_url: str, tmp_path: Path
+) -> None:
+    settings = Settings(
+        postgres_url=f"postgresql://nobody@127.0.0.1:{free_port()}/trading_system",
+        redis_url=redis_url,
+        trading_data_dir=tmp_path,
+    )
+    app = create_app(
+        ServiceName.RISK,
+        settings,
+        APIRouter(),
+        on=EventHandlers[Transaction](ServiceName.RISK),
+        transaction=Transaction,
+    )
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://127.0.0.1"
+    ) as client:
+        answer = await client.get("/idle")
+    assert answer.status_code == 503
+    assert answer.json()["detail"] == "The database does not answer."
