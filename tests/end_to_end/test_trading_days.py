@@ -1,11 +1,15 @@
-"""Trading days through the whole stack, in lockstep, judged from the exchange's books."""
+"""Trading days through the whole stack, in lockstep, judged by the exchange's tape."""
 
 from collections.abc import Iterator
 from decimal import Decimal
+from html import unescape
 
 import pytest
 from judge import judge, rows, scalar
+from sqlalchemy import text
 from stack import Stack, running_stack
+
+from trading_web.formats import minus_signs
 
 pytestmark = pytest.mark.end_to_end
 
@@ -42,15 +46,33 @@ def test_profit_is_the_same_on_page_api_command_line_and_database(
     assert Decimal(str(said["equity"])) == equity
     exchange = Decimal(stack.broker("/v2/account")["equity"])
     assert round(equity, 2) == round(exchange, 2)
+    with stack.browser() as browser:
+        page = browser.get("/").text
+    assert f"${equity:,.2f}" in page
+    assert f"${abs(account.unrealized_pnl):,.2f}" in page
 
 
 def test_an_order_explains_itself_from_the_bar_to_the_profit(stack: Stack) -> None:
     with stack.services() as services:
         order = services.execution.orders(limit=500)[-1]
-    explained = stack.cli("explain", str(order.order_id))
-    assert explained.returncode == 0, explained.stderr
-    for word in (order.symbol, "momentum"):
-        assert word in explained.stdout
+    explained = stack.json("explain", str(order.order_id))
+    states = {step["name"]: step["state"] for step in explained["steps"]}
+    assert states.pop("result") in ("Open", "Closed")
+    assert states == {
+        "bar": "Stored",
+        "indicators": "Computed",
+        "signal": order.side.capitalize(),
+        "risk": "Approved",
+        "order": "Filled",
+        "fills": "Complete",
+    }
+    assert order.symbol in explained["sentence"]
+    assert "momentum_strategy" in explained["sentence"]
+    with stack.browser() as browser:
+        page = unescape(browser.get(f"/explain/order/{order.order_id}").text)
+    assert minus_signs(explained["sentence"]) in page
+    for step in explained["steps"]:
+        assert minus_signs(step["line"]) in page
 
 
 def test_a_bar_on_which_nothing_happened_explains_itself(stack: Stack) -> None:
@@ -80,6 +102,37 @@ def test_every_change_of_an_order_is_in_the_audit_log(stack: Stack) -> None:
 def test_books_are_found_right_by_the_doctor(stack: Stack) -> None:
     done = stack.cli("doctor", "--books")
     assert done.returncode == 0, done.stdout + done.stderr
+    for line in ("a decision for every strategy, symbol and bar", "cash", "equity"):
+        assert f"{line}\tpass" in done.stdout
+
+
+def test_books_that_do_not_hold_are_named_by_the_doctor(stack: Stack) -> None:
+    with stack.engine().begin() as connection:
+        (held,) = rows(
+            connection,
+            "select symbol, quantity from execution.positions"
+            " where quantity <> 0 order by symbol limit 1",
+        )
+    book = "update execution.positions set quantity = :quantity where symbol = :symbol"
+    try:
+        with stack.engine().begin() as connection:
+            connection.execute(
+                text(book), {"quantity": held.quantity + 1, "symbol": held.symbol}
+            )
+        done = stack.cli("doctor", "--books")
+    finally:
+        with stack.engine().begin() as connection:
+            connection.execute(
+                text(book), {"quantity": held.quantity, "symbol": held.symbol}
+            )
+    assert done.returncode == 9, done.stdout
+    failed = [line for line in done.stdout.splitlines() if "\tfail\t" in line]
+    assert [line.split("\t")[0] for line in failed] == [
+        "positions are what the ledger adds up to",
+        "the strategies' parts add up to the positions",
+        "positions",
+    ]
+    assert f"{held.symbol} {held.quantity + 1} here" in failed[-1]
 
 
 def test_status_shows_every_process_and_down_leaves_none(stack: Stack) -> None:

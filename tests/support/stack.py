@@ -23,7 +23,9 @@ import polars as pl
 from sqlalchemy import Engine, create_engine
 
 from trading_core.calendar import Calendar, xnys_sessions
+from trading_system import login
 from trading_system.clients import Services
+from trading_system.clock import utc_now
 from trading_system.config.settings import Settings
 from trading_system.runtime import callers, run_file, urls
 from trading_system.runtime.data_directory import DataDirectory
@@ -180,6 +182,16 @@ class Stack:
     def services(self, caller: str = "cli") -> Services:
         """Return the services as a caller sees them."""
         return Services(self.settings(caller), timeout=60)
+
+    def browser(self) -> httpx.Client:
+        """Return a client that is signed in to the dashboard."""
+        gateway = self.run.urls["gateway"]
+        client = httpx.Client(
+            base_url=gateway, follow_redirects=True, timeout=30, trust_env=False
+        )
+        secret = self.secrets.session.get_secret_value()
+        client.get(login.link(gateway, secret, utc_now())).raise_for_status()
+        return client
 
     def engine(self) -> Engine:
         """Return the database, as its owner."""
