@@ -11,12 +11,14 @@ from psycopg2.extras import execute_values
 from trading_system.runtime import databases
 from trading_system.runtime.faults import DependencyDown
 
-FIRST_DAY = date(2000, 1, 1)
+FIRST_DAY = date(1990, 1, 1)
+YEARS_AHEAD = 5
+"""A simulated market may run on for as long."""
 
 
 def fill(owner: str, today: date) -> None:
-    """Store the sessions from 2000 to the end of next year, unless they are there."""
-    last_day = date(today.year + 1, 12, 31)
+    """Store the sessions from 1990 to some years ahead, unless they are there."""
+    last_day = date(today.year + YEARS_AHEAD, 12, 31)
     with databases.connected(owner) as connection:
         if not _covers(connection, last_day):
             _store(connection, _listed(FIRST_DAY, last_day))
@@ -27,7 +29,11 @@ def _covers(connection: Connection, last_day: date) -> bool:
         cursor.execute("select min(day), max(day) from shared.sessions")
         first, last = cursor.fetchone() or (None, None)
     # A year ends within its last three days, a century began within its first three.
-    return first is not None and (last_day - last).days < 4
+    return (
+        first is not None
+        and first.year == FIRST_DAY.year
+        and (last_day - last).days < 4
+    )
 
 
 def _listed(first: date, last: date) -> list[dict[str, str]]:
