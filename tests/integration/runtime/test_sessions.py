@@ -17,7 +17,7 @@ def test_services_find_every_session_and_a_second_fill_adds_none(
         with databases.connected(database_url) as connection:
             cursor = connection.cursor()
             cursor.execute("select min(day), max(day) from shared.sessions")
-            assert cursor.fetchone() == (date(2000, 1, 3), date(2027, 12, 31))
+            assert cursor.fetchone() == (date(1990, 1, 2), date(2031, 12, 31))
             cursor.execute(
                 "select extract(year from day)::int, count(*) from shared.sessions"
                 " where extract(year from day) in (2001, 2013, 2018)"
