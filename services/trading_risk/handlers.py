@@ -47,6 +47,7 @@ def handlers(surroundings: Surroundings) -> EventHandlers[RiskTransaction]:
     def remember_books(event: ReconciliationCompleted, tx: RiskTransaction) -> None:
         """Remember how the books were; a comparison that broke off says nothing."""
         if event.complete:
+            tx.sitting = None
             tx.states.books_compared(
                 event.run_id,
                 event.clean,

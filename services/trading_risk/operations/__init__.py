@@ -2,11 +2,9 @@
 
 from trading_risk.operations.alerts import announce
 from trading_risk.operations.decisions import (
-    TradeRequest,
     decide,
     decide_outstanding,
     evaluation_of,
-    request_of,
 )
 from trading_risk.operations.limits import adopt_strategy_limits, set_limit
 from trading_risk.operations.losses import (
@@ -16,6 +14,7 @@ from trading_risk.operations.losses import (
 )
 from trading_risk.operations.manual import ManualRequest, order_by_hand, what_if
 from trading_risk.operations.monitoring import exposure, limits_in_use, monitor
+from trading_risk.operations.proposals import TradeRequest, request_of
 from trading_risk.operations.start import prepare
 from trading_risk.operations.trading_state import (
     halt,

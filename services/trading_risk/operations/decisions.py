@@ -9,60 +9,24 @@ from uuid import UUID
 from loguru import logger
 from sqlalchemy.exc import OperationalError
 
-from trading_core.limits import CheckResult, Evaluation, Limits, evaluate
-from trading_core.money import ZERO, BadNumber, Side, exact
-from trading_core.sizing import order_quantity, target_quantity
+from trading_core.limits import CheckResult, Evaluation, evaluate
+from trading_core.money import ZERO, BadNumber
 from trading_risk.domain import CHECKS, LiveProposal
-from trading_risk.domain.limits import OperationalLimit, market_limits, operational
+from trading_risk.domain.books import OpenOrder
 from trading_risk.models import RiskOutcome
-from trading_risk.operations.losses import (
-    ACCOUNT,
-    STRATEGY,
-    begin_session,
-    loss_day,
+from trading_risk.operations.losses import begin_session
+from trading_risk.operations.proposals import (
+    TradeRequest,
+    propose,
+    request_of,
+    sit,
 )
 from trading_risk.ports import Surroundings
 from trading_risk.repository import RiskTransaction
-from trading_system.clock import utc_now
 from trading_system.contracts.risk import OrderApproved, OrderDenied
-from trading_system.contracts.strategy import SignalGenerated
 from trading_system.database import connection_lost
-from trading_system.vocabulary import (
-    OrderType,
-)
 from trading_system.vocabulary import Side as OrderSide
-from trading_system.vocabulary import TimeInForce, order_id, outcome_id, plain
-
-MANUAL = "manual"
-
-
-@dataclass(frozen=True, slots=True)
-class TradeRequest:
-    """What is asked of risk: a strategy's signal, or an order by hand.
-
-    Without a `quantity` the order is sized from the target. `event_id` is that of the
-    event that asked, None when a person did just now.
-    """
-
-    signal_id: UUID
-    correlation_id: UUID | None
-    strategy: str
-    symbol: str
-    side: Side
-    bar_end: datetime
-    price: Decimal
-    max_position_size: Decimal
-    allow_short: bool
-    may_trade: bool
-    is_session_open: bool
-    valid_until: datetime
-    market_time: datetime
-    event_id: UUID | None = None
-    quantity: Decimal | None = None
-    order_type: OrderType = OrderType.MARKET
-    time_in_force: TimeInForce = TimeInForce.DAY
-    limit_price: Decimal | None = None
-    stop_price: Decimal | None = None
+from trading_system.vocabulary import order_id, outcome_id, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,26 +35,6 @@ class _Judgement:
 
     evaluation: Evaluation
     proposal: LiveProposal | None
-
-
-def request_of(signal: SignalGenerated) -> TradeRequest:
-    """Return what a signal asks for."""
-    return TradeRequest(
-        signal_id=signal.signal_id,
-        correlation_id=signal.correlation_id,
-        strategy=signal.strategy,
-        symbol=signal.symbol,
-        side="buy" if signal.side is OrderSide.BUY else "sell",
-        bar_end=signal.bar_end,
-        price=signal.decision_price,
-        max_position_size=exact(signal.max_position_size),
-        allow_short=signal.allow_short,
-        may_trade=signal.may_trade,
-        is_session_open=not signal.session_closed,
-        valid_until=signal.valid_until,
-        market_time=signal.market_time,
-        event_id=signal.event_id,
-    )
 
 
 def decide(
@@ -104,17 +48,21 @@ def decide(
     Decisions about one account follow each other, each with the approvals of those
     before it on its books, so that together they keep the limits.
     """
-    tx.states.lock_account()
+    day = tx.session_day(market_time)
+    if tx.sitting is None or (tx.sitting.bar_end, tx.sitting.day) != (
+        request.bar_end,
+        day,
+    ):
+        tx.lock_account()
+        begin_session(tx, day, market_time)
     known = tx.outcomes.find(request.signal_id)
     if known is not None:
         return known
-    day = tx.session_day(market_time)
-    begin_session(tx, day, market_time)
     judgement = _judge(tx, request, surroundings, market_time)
     evaluation = judgement.evaluation
     approved = evaluation.approved and judgement.proposal is not None
     order = order_id(request.signal_id) if approved else None
-    tx.outcomes.add(
+    outcome = tx.outcomes.add(
         {
             "signal_id": request.signal_id,
             "outcome_id": outcome_id(request.signal_id),
@@ -140,14 +88,14 @@ def decide(
         _approve(tx, request, order, evaluation.quantity, judgement.proposal)
     else:
         _deny(tx, request, evaluation, market_time)
-    return tx.outcomes.get(request.signal_id)
+    return outcome
 
 
 def decide_outstanding(
     tx: RiskTransaction, surroundings: Surroundings
 ) -> list[RiskOutcome]:
     """Answer to every signal that has no answer, and tidy the reservations."""
-    tx.states.lock_account()
+    tx.lock_account()
     tx.reservations.release_written()
     market_time = tx.market_time()
     return [
@@ -164,8 +112,9 @@ def evaluation_of(
 ) -> Evaluation:
     """Return what the answer to a request would be; nothing is stored or held."""
     state = str(tx.states.shown())
-    proposal, limits = _propose(tx, request, surroundings, market_time, state)
-    return evaluate(proposal, limits, CHECKS)
+    sitting = sit(tx, request.bar_end, surroundings, market_time, state)
+    proposal = propose(tx, sitting, request, surroundings, market_time)
+    return evaluate(proposal, sitting.limits, CHECKS)
 
 
 def _judge(
@@ -177,14 +126,17 @@ def _judge(
     try:
         # A statement that fails leaves the rest of the transaction usable.
         with tx.session.begin_nested():
-            state = tx.states.tradable()
-            proposal, limits = _propose(tx, request, surroundings, market_time, state)
+            sitting = tx.sitting or sit(
+                tx, request.bar_end, surroundings, market_time, tx.states.tradable()
+            )
+            proposal = propose(tx, sitting, request, surroundings, market_time)
     except Exception as error:  # why: whatever fails here is a refusal with its reason
         if isinstance(error, OperationalError) or connection_lost(error):
             raise  # the database's trouble, not the signal's: it is tried again
         logger.exception("signal {} could not be judged", request.signal_id)
         return _Judgement(_failed(error), None)
-    return _Judgement(evaluate(proposal, limits, CHECKS), proposal)
+    tx.sitting = sitting
+    return _Judgement(evaluate(proposal, sitting.limits, CHECKS), proposal)
 
 
 def _failed(error: Exception) -> Evaluation:
@@ -203,109 +155,6 @@ def _failed(error: Exception) -> Evaluation:
     return Evaluation(False, ZERO, (check,), code, detail)
 
 
-def _propose(
-    tx: RiskTransaction,
-    request: TradeRequest,
-    surroundings: Surroundings,
-    market_time: datetime,
-    state: str,
-) -> tuple[LiveProposal, Limits]:
-    """Gather everything that the checks look at."""
-    rows = tx.limits.all()
-    limits = market_limits(rows)
-    books = tx.books.read()
-    symbol, strategy, side = request.symbol, request.strategy, request.side
-    opposite = "sell" if side == "buy" else "buy"
-    prices = tx.books.prices(
-        {*books.symbols(), symbol}, request.bar_end, surroundings.feed
-    )
-    closes = tx.books.closes([symbol], request.bar_end, surroundings.feed)
-    equity = books.equity(prices)
-    day = tx.session_day(market_time)
-    account_day = loss_day(tx, ACCOUNT, "", day, equity)
-    profit = books.profit(strategy, prices)
-    last = tx.loss_days.last(STRATEGY, strategy)
-    base = last[0].base if last else equity - profit
-    strategy_day = loss_day(tx, STRATEGY, strategy, day, base + profit)
-    books_state, books_age = _books_state(tx)
-    proposal = LiveProposal(
-        strategy=strategy,
-        symbol=symbol,
-        side=side,
-        quantity=_quantity(request, equity, books.worst(symbol, side, strategy)),
-        price=request.price,
-        equity=equity,
-        buying_power=books.cash - books.committed(prices),
-        gross_exposure=books.gross(prices),
-        held=books.worst(symbol, side),
-        max_position_size=request.max_position_size,
-        is_session_open=request.is_session_open,
-        allow_short=request.allow_short,
-        # Orders by hand belong to no bar; their idempotency key guards them.
-        is_repeated=request.quantity is None
-        and tx.outcomes.is_repeated(strategy, symbol, side, request.bar_end, day),
-        opposite=books.ordered(symbol, opposite),
-        orders_this_bar=tx.outcomes.approved_at(day, request.bar_end),
-        orders_today=tx.outcomes.approved_on(day),
-        account_daily_loss=account_day.loss,
-        account_drawdown=account_day.drawdown,
-        strategy_daily_loss=strategy_day.loss,
-        strategy_drawdown=strategy_day.drawdown,
-        trading_state=state,
-        is_kill_file_present=surroundings.kill_switch.is_pulled(),
-        may_trade=request.may_trade,
-        is_expired=market_time > request.valid_until,
-        is_parked=tx.parked(symbol, request.event_id),
-        strategy_halt=_strategy_halt(tx, strategy),
-        books_state=books_state,
-        books_age=books_age,
-        max_books_age=operational(
-            rows, OperationalLimit.MAX_BOOKS_AGE, strategy, symbol
-        ),
-        event_lag=_lag(tx, request),
-        max_event_lag=operational(
-            rows, OperationalLimit.MAX_EVENT_LAG, strategy, symbol
-        ),
-        reference_price=closes.get(symbol, ZERO),
-        price_collar=operational(rows, OperationalLimit.PRICE_COLLAR, strategy, symbol),
-    )
-    return proposal, limits
-
-
-def _quantity(request: TradeRequest, equity: Decimal, held: Decimal) -> Decimal:
-    if request.quantity is not None:
-        return request.quantity
-    if equity <= 0:
-        return ZERO
-    target = target_quantity(equity, request.price, request.max_position_size)
-    if not target and not held:
-        return ZERO
-    return order_quantity(request.side, target, held, request.allow_short)
-
-
-def _books_state(tx: RiskTransaction) -> tuple[str, Decimal]:
-    books = tx.states.books()
-    if books is None:
-        return "never compared with the broker's", ZERO
-    age = utc_now() - books.completed_at
-    state = "clean" if books.clean else books.summary or "not clean"
-    return state, max(Decimal(str(age.total_seconds())), ZERO)
-
-
-def _strategy_halt(tx: RiskTransaction, strategy: str) -> str:
-    for breaker in tx.breakers.open():
-        if (breaker.scope, breaker.scope_id) == (STRATEGY, strategy):
-            return f"its {breaker.type} breaker has tripped"
-    return ""
-
-
-def _lag(tx: RiskTransaction, request: TradeRequest) -> Decimal:
-    written = None if request.event_id is None else tx.written_at(request.event_id)
-    if written is None:
-        return ZERO
-    return max(Decimal(str((utc_now() - written).total_seconds())), ZERO)
-
-
 def _approve(
     tx: RiskTransaction,
     request: TradeRequest,
@@ -314,7 +163,7 @@ def _approve(
     proposal: LiveProposal,
 ) -> None:
     reduces = proposal.is_reducing
-    tx.reservations.add(
+    reserved = OpenOrder(
         order_id=order,
         strategy=request.strategy,
         symbol=request.symbol,
@@ -323,6 +172,9 @@ def _approve(
         price=request.limit_price or request.stop_price or request.price,
         reduces=reduces,
     )
+    tx.reservations.add(reserved)
+    if tx.sitting is not None:
+        tx.sitting.approve(reserved)
     tx.publish(
         OrderApproved(
             correlation_id=request.correlation_id,

@@ -33,7 +33,7 @@ def set_limit(
     if problem := objection(limit_type, scope, scope_id, value):
         raise Invalid(problem)
     # Whoever is deciding has read the limits: they finish first.
-    tx.states.lock_account()
+    tx.lock_account()
     limit = tx.limits.lock(scope, scope_id, limit_type)
     if version is not None and (limit is None or limit.version != version):
         current = "none" if limit is None else str(limit.version)
@@ -80,6 +80,7 @@ def adopt_strategy_limits(tx: RiskTransaction, event: StrategyChanged) -> None:
     A file that says what it said before undoes no edit; a limit that it no longer names
     falls back to the account's.
     """
+    tx.lock_account()
     reason = event.reason or f"{event.strategy} changed"
     for limit_type, number in event.risk_limits.items():
         value = exact(number)

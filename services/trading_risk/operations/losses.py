@@ -46,7 +46,7 @@ def mark_books(
     strategies: Iterable[str] = (),
 ) -> None:
     """Mark the account and every strategy at the closes of a market time."""
-    tx.states.lock_account()
+    tx.lock_account()
     books = tx.books.read()
     prices = tx.books.prices(books.positions, market_time, surroundings.feed)
     _mark(tx, ACCOUNT, "", books.equity(prices), market_time)
@@ -60,7 +60,7 @@ def mark_account(
     market_time: datetime,
 ) -> None:
     """Mark the account at the equity that execution tells, and strategies with it."""
-    tx.states.lock_account()
+    tx.lock_account()
     _mark(tx, ACCOUNT, "", equity, market_time)
     books = tx.books.read()
     prices = tx.books.prices(books.positions, market_time, surroundings.feed)
@@ -120,7 +120,7 @@ def reset_breaker(
     """Take a strategy's breaker back; the account's ends with a resume."""
     if not reason.strip():
         raise Invalid("A reason is needed.", remedy="Say why in a few words.")
-    tx.states.lock_account()
+    tx.lock_account()
     breaker = tx.breakers.get(breaker_id)
     if breaker.reset_at is not None:
         return breaker

@@ -6,12 +6,8 @@ from uuid import UUID
 
 from trading_core.money import ZERO
 from trading_risk.models import RiskOutcome
-from trading_risk.operations.decisions import (
-    MANUAL,
-    TradeRequest,
-    decide,
-    evaluation_of,
-)
+from trading_risk.operations.decisions import decide, evaluation_of
+from trading_risk.operations.proposals import MANUAL, TradeRequest
 from trading_risk.ports import Surroundings
 from trading_risk.repository import RiskTransaction
 from trading_system.contracts.execution import OrderProposal
@@ -74,7 +70,7 @@ def order_by_hand(
     _require_prices(wanted)
     market_time = tx.market_time()
     signal = identity("manual", tx.account, idempotency_key)
-    tx.states.lock_account()
+    tx.lock_account()
     tx.act_as(by, wanted.reason)
     proposal = wanted.model_dump(mode="json", exclude={"reason"})
     order, is_new = tx.manual_orders.claim(

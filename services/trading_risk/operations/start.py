@@ -14,7 +14,7 @@ def prepare(tx: RiskTransaction) -> None:
     Only an account without any history is let trade: a trading state that was deleted
     later stays away, which is a halt.
     """
-    tx.states.lock_account()
+    tx.lock_account()
     tx.act_as(STARTER, "first start")
     tx.limits.seed(SEED)
     if tx.states.is_new():

@@ -73,7 +73,7 @@ def resume(
             code="not-confirmed",
         )
     _require_clean_books(tx)
-    tx.states.lock_account()
+    tx.lock_account()
     row = tx.states.lock()
     if row is not None and row.state == TradingState.ACTIVE:
         return row
@@ -101,6 +101,7 @@ def record_state(
     tx: RiskTransaction, state: TradingState, level: int, reason: str, by: str
 ) -> TradingStateRow:
     """Write a trading state, and tell everyone."""
+    tx.sitting = None
     tx.act_as(by, reason)
     row = tx.states.set(state, level, reason, by)
     market_time = tx.market_time()

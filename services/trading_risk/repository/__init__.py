@@ -1,28 +1,56 @@
 """Every query of risk, and its unit of work."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import cached_property
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
+from sqlalchemy.orm import Session, SessionTransaction
 
 from trading_core.calendar import NEW_YORK
+from trading_risk.domain.sitting import Sitting
 from trading_risk.repository.books import BookKeeping
 from trading_risk.repository.limits import RiskLimits
 from trading_risk.repository.losses import Breakers, LossDays, RiskEvents
 from trading_risk.repository.outcomes import ManualOrders, Outcomes, Reservations
 from trading_risk.repository.state import TradingStates
 from trading_system.clock import utc_now
+from trading_system.contracts.execution import (
+    AccountUpdated,
+    OrderAccepted,
+    ReconciliationCompleted,
+)
+from trading_system.contracts.ingestion import BarsIngested
+from trading_system.contracts.strategy import SignalGenerated
 from trading_system.database import Transaction
 from trading_system.models import DeadLetter, LoggedEvent, TradingSession
 from trading_system.vocabulary import ServiceName
 
-NIL = UUID(int=0)
+_TELL_THE_TIME = tuple(
+    each.topic
+    for each in (
+        AccountUpdated,
+        BarsIngested,
+        OrderAccepted,
+        ReconciliationCompleted,
+        SignalGenerated,
+    )
+)
 _DECIDING = (str(ServiceName.RISK), str(ServiceName.EXECUTION))
 
 
 class RiskTransaction(Transaction):
     """A unit of work on limits, trading state, outcomes and losses of one account."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._days: dict[datetime, date] = {}
+        self.sitting: Sitting | None = None
+        # A savepoint that is rolled back gives up the locks that were taken in it.
+        event.listen(session, "after_soft_rollback", self._forget)
+
+    def _forget(self, session: Session, transaction: SessionTransaction) -> None:
+        self.sitting = None
 
     @cached_property
     def account(self) -> str:
@@ -74,17 +102,24 @@ class RiskTransaction(Transaction):
         """Warnings, breaches and halts."""
         return RiskEvents(self.session, self.account)
 
+    def lock_account(self) -> None:
+        """Be the only one who decides about the account, until the transaction ends."""
+        self.sitting = None
+        self.states.lock_account()
+
     def session_day(self, market_time: datetime) -> date:
         """Return the day of the session that has opened last.
 
         Losses of a night, a weekend or a holiday belong to the session before.
         """
-        day = self.session.scalar(
-            select(func.max(TradingSession.day)).where(
-                TradingSession.open <= market_time
+        if market_time not in self._days:
+            day = self.session.scalar(
+                select(func.max(TradingSession.day)).where(
+                    TradingSession.open <= market_time
+                )
             )
-        )
-        return day or market_time.astimezone(NEW_YORK).date()
+            self._days[market_time] = day or market_time.astimezone(NEW_YORK).date()
+        return self._days[market_time]
 
     def is_session_open(self, market_time: datetime) -> bool:
         """Say whether the regular session is on, by the stored calendar."""
@@ -96,35 +131,37 @@ class RiskTransaction(Transaction):
         return found is not None
 
     def market_time(self) -> datetime:
-        """Return the newest market time that anybody told; the machine's before that.
+        """Return the newest market time that was told; the machine's before that.
 
-        Risk has no connection to the broker: it knows the market's clock from events.
+        Risk has no connection to the broker: it knows the market's clock from events,
+        of those who have one. What others say may be about the past, or about no
+        market time at all.
         """
         told = self.session.scalar(
             select(LoggedEvent.payload["market_time"].astext)
-            .where(LoggedEvent.payload.has_key("market_time"))
+            .where(LoggedEvent.topic.in_(_TELL_THE_TIME))
             .order_by(LoggedEvent.seq.desc())
             .limit(1)
         )
         return datetime.fromisoformat(told) if told else utc_now()
 
-    def written_at(self, event_id: UUID) -> datetime | None:
+    def written_at(self, event_id: UUID | None) -> datetime | None:
         """Return the machine's time at which an event was published."""
+        if event_id is None:
+            return None
+        if event_id.version == 7:
+            # The id begins with the millisecond in which it was made.
+            return datetime.fromtimestamp((event_id.int >> 80) / 1000, UTC)
         return self.session.scalar(
             select(LoggedEvent.occurred_at).where(LoggedEvent.event_id == event_id)
         )
 
-    def parked(self, symbol: str, event_id: UUID | None) -> bool:
-        """Say whether another event about a symbol failed here or in execution."""
-        found = self.session.scalar(
-            select(DeadLetter.event_id)
-            .where(
+    def parked(self) -> frozenset[tuple[str, UUID]]:
+        """Return key and id of the events that failed here or in execution."""
+        rows = self.session.execute(
+            select(DeadLetter.key, DeadLetter.event_id).where(
                 DeadLetter.consumer.in_(_DECIDING),
                 DeadLetter.status.in_(("retrying", "held", "parked")),
-                DeadLetter.key == symbol,
-                # The event at hand may be on its second attempt.
-                DeadLetter.event_id != (event_id or NIL),
             )
-            .limit(1)
         )
-        return found is not None
+        return frozenset(rows.tuples())

@@ -64,6 +64,12 @@ order by symbol, day, timestamp desc
 """)
 
 
+_CLOSES_AT = text("""
+select symbol, close from data_ingestion.market_data
+where timeframe = :timeframe and feed = :feed and bar_end = :at
+""")
+
+
 class BookKeeping:
     """What execution has on its books, and the market's last closes."""
 
@@ -105,6 +111,13 @@ class BookKeeping:
                 "feed": feed,
                 "at": at,
             },
+        )
+        return {row.symbol: price_of(row.close) for row in rows}
+
+    def closes_at(self, bar_end: datetime, feed: str) -> dict[str, Decimal]:
+        """Return the closes of one bar, of every symbol that has it."""
+        rows = self._session.execute(
+            _CLOSES_AT, {"timeframe": TIMEFRAME, "feed": feed, "at": bar_end}
         )
         return {row.symbol: price_of(row.close) for row in rows}
 

@@ -1,14 +1,16 @@
 """Queries of outcomes, their checks, reservations and manual orders."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, literal_column, select, text
+from sqlalchemy import ColumnElement, func, literal_column, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from trading_risk.domain.books import OpenOrder
 from trading_risk.models import ManualOrder, Reservation, RiskCheck, RiskOutcome
 from trading_system.contracts.strategy import SignalGenerated
 from trading_system.errors import NotFound
@@ -33,13 +35,18 @@ class Outcomes:
             raise NotFound(f"Risk has not answered to signal {signal_id}.")
         return outcome
 
-    def add(self, outcome: dict[str, Any], checks: Iterable[dict[str, Any]]) -> None:
-        """Store an answer and its checks."""
-        values = {"account_id": self._account_id, **outcome}
-        self._session.execute(insert(RiskOutcome).values(**values))
+    def add(
+        self, outcome: dict[str, Any], checks: Iterable[dict[str, Any]]
+    ) -> RiskOutcome:
+        """Store an answer with its checks, and return it."""
+        stored = self._session.scalars(
+            insert(RiskOutcome)
+            .values(account_id=self._account_id, **outcome)
+            .returning(RiskOutcome)
+        ).one()
         rows = [{"outcome_id": outcome["outcome_id"], **check} for check in checks]
-        if rows:
-            self._session.execute(insert(RiskCheck), rows)
+        self._session.execute(insert(RiskCheck), rows)
+        return stored
 
     def recent(
         self,
@@ -77,42 +84,29 @@ class Outcomes:
 
     def approved_on(self, day: date) -> int:
         """Count the orders approved in a session."""
-        return self._count(RiskOutcome.session_day == day)
-
-    def approved_at(self, day: date, bar_end: datetime) -> int:
-        """Count the orders approved on a bar."""
-        return self._count(
-            and_(RiskOutcome.session_day == day, RiskOutcome.bar_end == bar_end)
-        )
-
-    def is_repeated(
-        self, strategy: str, symbol: str, side: str, bar_end: datetime, day: date
-    ) -> bool:
-        """Say whether a strategy has ordered this symbol and side on this bar."""
-        return bool(
-            self._count(
-                and_(
-                    RiskOutcome.session_day == day,
-                    RiskOutcome.strategy == strategy,
-                    RiskOutcome.symbol == symbol,
-                    RiskOutcome.side == side,
-                    RiskOutcome.bar_end == bar_end,
-                )
-            )
-        )
-
-    def _count(self, condition: Any) -> int:
         return (
             self._session.scalar(
                 select(func.count())
                 .select_from(RiskOutcome)
-                .where(
-                    RiskOutcome.account_id == self._account_id,
-                    RiskOutcome.outcome == "approved",
-                    condition,
-                )
+                .where(*self._approved(day))
             )
             or 0
+        )
+
+    def approved_at(self, day: date, bar_end: datetime) -> list[tuple[str, str, str]]:
+        """Return strategy, symbol and side of the orders approved on a bar."""
+        rows = self._session.execute(
+            select(RiskOutcome.strategy, RiskOutcome.symbol, RiskOutcome.side).where(
+                *self._approved(day), RiskOutcome.bar_end == bar_end
+            )
+        )
+        return list(rows.tuples())
+
+    def _approved(self, day: date) -> tuple[ColumnElement[bool], ...]:
+        return (
+            RiskOutcome.account_id == self._account_id,
+            RiskOutcome.session_day == day,
+            RiskOutcome.outcome == "approved",
         )
 
     def unanswered(self, limit: int = 500) -> list[SignalGenerated]:
@@ -142,10 +136,10 @@ class Reservations:
         self._session = session
         self._account_id = account_id
 
-    def add(self, **values: Any) -> None:
+    def add(self, order: OpenOrder) -> None:
         """Reserve what an approval may use."""
         self._session.execute(
-            insert(Reservation).values(account_id=self._account_id, **values)
+            insert(Reservation).values(account_id=self._account_id, **asdict(order))
         )
 
     def release(self, order_id: UUID) -> bool:

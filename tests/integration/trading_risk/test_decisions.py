@@ -121,6 +121,66 @@ def test_the_part_of_an_order_that_is_filled_counts_as_position(account: Any) ->
     assert books.cash == Decimal(94000)
 
 
+def test_signals_of_one_transaction_count_each_other(account: Any) -> None:
+    account.limit("max_gross_exposure", "0.25")
+    account.limit("max_orders_per_bar", "2")
+    with account.database.transaction() as tx:
+        outcomes = [
+            operations.decide(
+                tx,
+                operations.request_of(account.signal(symbol, strategy=strategy)),
+                account.surroundings,
+                account.signal().market_time,
+            )
+            for symbol, strategy in (
+                ("AAPL", "momentum"),
+                ("MSFT", "momentum"),
+                ("MSFT", "reversal"),
+                ("XOM", "momentum"),
+            )
+        ]
+    assert [each.code for each in outcomes] == ["", "", "MAX_POSITION", "MAX_GROSS"]
+
+
+def test_what_was_rolled_back_does_not_count(account: Any) -> None:
+    account.limit("max_gross_exposure", "0.15")
+
+    def decide(tx: Any, symbol: str) -> str:
+        request = operations.request_of(account.signal(symbol))
+        at = account.signal().market_time
+        return operations.decide(tx, request, account.surroundings, at).code
+
+    with account.database.transaction() as tx:
+        with pytest.raises(LookupError), tx.session.begin_nested():
+            assert decide(tx, "AAPL") == ""
+            raise LookupError
+        # With the savepoint went the lock and what was read under it.
+        assert tx.sitting is None
+        assert decide(tx, "MSFT") == ""
+        assert decide(tx, "XOM") == "MAX_GROSS"
+
+
+def test_a_limit_that_changes_in_the_same_transaction_counts_at_once(
+    account: Any,
+) -> None:
+    at = account.signal().market_time
+    with account.database.transaction() as tx:
+        for value, symbol, code in (
+            ("0.1", "AAPL", ""),
+            ("0.05", "MSFT", "MAX_ORDER_NOTIONAL"),
+        ):
+            operations.set_limit(
+                tx,
+                limit_type="max_order_notional",
+                value=Decimal(value),
+                reason="test",
+                by="tester",
+            )
+            request = operations.request_of(account.signal(symbol))
+            outcome = operations.decide(tx, request, account.surroundings, at)
+            assert outcome.code == code
+
+
 def test_a_reservation_goes_only_when_execution_has_the_order(account: Any) -> None:
     outcome = account.ask("AAPL")
     with account.database.transaction() as tx:

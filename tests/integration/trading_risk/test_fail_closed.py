@@ -91,7 +91,7 @@ def test_facts_that_cannot_be_gathered_are_a_denial(
     def breaks(*_: Any) -> Any:
         raise error
 
-    monkeypatch.setattr(operations.decisions, "_quantity", breaks)
+    monkeypatch.setattr(operations.proposals, "_quantity", breaks)
     outcome = account.ask("AAPL")
     assert outcome.outcome == "denied"
     assert str(error) in outcome.detail

@@ -1,0 +1,56 @@
+"""The facts that all signals of a bar are judged by: read once, kept up to date."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from decimal import Decimal
+from uuid import UUID
+
+from trading_core.limits import Limits
+from trading_risk.domain.books import Books, OpenOrder
+from trading_risk.domain.limits import LimitInForce
+from trading_risk.domain.losses import LossDay
+
+
+@dataclass(slots=True)
+class Sitting:
+    """An account as it stands while signals of one bar are answered.
+
+    It holds only as long as the account's lock does. What execution does meanwhile
+    (an order is filled or canceled) leaves exposure as it is or makes it smaller.
+    `ordered` are strategy, symbol and side of the orders approved on this bar.
+    """
+
+    bar_end: datetime
+    day: date
+    state: str
+    rows: tuple[LimitInForce, ...]
+    limits: Limits
+    books: Books
+    prices: Mapping[str, Decimal]
+    closes: Mapping[str, Decimal]
+    account_day: LossDay
+    books_state: str
+    books_completed_at: datetime | None
+    halted: Mapping[str, str]
+    parked: frozenset[tuple[str, UUID]]
+    ordered: set[tuple[str, str, str]]
+    orders_this_bar: int
+    orders_today: int
+    strategy_days: dict[str, LossDay] = field(default_factory=dict)
+
+    @property
+    def equity(self) -> Decimal:
+        """What the account is worth at the bar's closes."""
+        return self.books.equity(self.prices)
+
+    def is_parked(self, symbol: str, event_id: UUID | None) -> bool:
+        """Say whether an event about a symbol failed, other than the one at hand."""
+        return any(key == symbol and each != event_id for key, each in self.parked)
+
+    def approve(self, order: OpenOrder) -> None:
+        """Count an approval that was just given."""
+        self.books = replace(self.books, orders=(*self.books.orders, order))
+        self.ordered.add((order.strategy, order.symbol, order.side))
+        self.orders_this_bar += 1
+        self.orders_today += 1

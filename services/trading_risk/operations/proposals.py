@@ -1,0 +1,203 @@
+"""What is asked of risk, and the facts it is judged by."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from trading_core.money import ZERO, Side, exact
+from trading_core.sizing import order_quantity, target_quantity
+from trading_risk.domain import LiveProposal
+from trading_risk.domain.limits import OperationalLimit, market_limits, operational
+from trading_risk.domain.losses import LossDay
+from trading_risk.domain.sitting import Sitting
+from trading_risk.operations.losses import ACCOUNT, STRATEGY, loss_day
+from trading_risk.ports import Surroundings
+from trading_risk.repository import RiskTransaction
+from trading_system.clock import utc_now
+from trading_system.contracts.strategy import SignalGenerated
+from trading_system.vocabulary import OrderType
+from trading_system.vocabulary import Side as OrderSide
+from trading_system.vocabulary import TimeInForce
+
+MANUAL = "manual"
+
+
+@dataclass(frozen=True, slots=True)
+class TradeRequest:
+    """What is asked of risk: a strategy's signal, or an order by hand.
+
+    Without a `quantity` the order is sized from the target. `event_id` is that of the
+    event that asked, None when a person did just now.
+    """
+
+    signal_id: UUID
+    correlation_id: UUID | None
+    strategy: str
+    symbol: str
+    side: Side
+    bar_end: datetime
+    price: Decimal
+    max_position_size: Decimal
+    allow_short: bool
+    may_trade: bool
+    is_session_open: bool
+    valid_until: datetime
+    market_time: datetime
+    event_id: UUID | None = None
+    quantity: Decimal | None = None
+    order_type: OrderType = OrderType.MARKET
+    time_in_force: TimeInForce = TimeInForce.DAY
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+
+
+def request_of(signal: SignalGenerated) -> TradeRequest:
+    """Return what a signal asks for."""
+    return TradeRequest(
+        signal_id=signal.signal_id,
+        correlation_id=signal.correlation_id,
+        strategy=signal.strategy,
+        symbol=signal.symbol,
+        side="buy" if signal.side is OrderSide.BUY else "sell",
+        bar_end=signal.bar_end,
+        price=signal.decision_price,
+        max_position_size=exact(signal.max_position_size),
+        allow_short=signal.allow_short,
+        may_trade=signal.may_trade,
+        is_session_open=not signal.session_closed,
+        valid_until=signal.valid_until,
+        market_time=signal.market_time,
+        event_id=signal.event_id,
+    )
+
+
+def sit(
+    tx: RiskTransaction,
+    bar_end: datetime,
+    surroundings: Surroundings,
+    market_time: datetime,
+    state: str,
+) -> Sitting:
+    """Read the facts that all signals of a bar are judged by."""
+    rows = tuple(tx.limits.all())
+    books = tx.books.read()
+    closes = tx.books.closes_at(bar_end, surroundings.feed)
+    missing = set(books.symbols()) - closes.keys()
+    older = tx.books.prices(missing, bar_end, surroundings.feed) if missing else {}
+    prices = {**older, **closes}
+    day = tx.session_day(market_time)
+    compared = tx.states.books()
+    if compared is None:
+        books_state = "never compared with the broker's"
+    else:
+        books_state = "clean" if compared.clean else compared.summary or "not clean"
+    ordered = tx.outcomes.approved_at(day, bar_end)
+    return Sitting(
+        bar_end=bar_end,
+        day=day,
+        state=state,
+        rows=rows,
+        limits=market_limits(rows),
+        books=books,
+        prices=prices,
+        closes=closes,
+        account_day=loss_day(tx, ACCOUNT, "", day, books.equity(prices)),
+        books_state=books_state,
+        books_completed_at=None if compared is None else compared.completed_at,
+        halted={
+            breaker.scope_id: f"its {breaker.type} breaker has tripped"
+            for breaker in tx.breakers.open()
+            if breaker.scope == STRATEGY
+        },
+        parked=tx.parked(),
+        ordered=set(ordered),
+        orders_this_bar=len(ordered),
+        orders_today=tx.outcomes.approved_on(day),
+    )
+
+
+def propose(
+    tx: RiskTransaction,
+    sitting: Sitting,
+    request: TradeRequest,
+    surroundings: Surroundings,
+    market_time: datetime,
+) -> LiveProposal:
+    """Put together everything that the checks look at."""
+    symbol, strategy, side = request.symbol, request.strategy, request.side
+    books, equity = sitting.books, sitting.equity
+    reference = sitting.closes.get(symbol)
+    if reference is None:
+        older = tx.books.closes([symbol], request.bar_end, surroundings.feed)
+        reference = older.get(symbol, ZERO)
+    strategy_day = _strategy_day(tx, sitting, strategy)
+
+    def limit(kind: OperationalLimit) -> Decimal:
+        return operational(sitting.rows, kind, strategy, symbol)
+
+    return LiveProposal(
+        strategy=strategy,
+        symbol=symbol,
+        side=side,
+        quantity=_quantity(request, equity, books.worst(symbol, side, strategy)),
+        price=request.price,
+        equity=equity,
+        buying_power=books.cash - books.committed(sitting.prices),
+        gross_exposure=books.gross(sitting.prices),
+        held=books.worst(symbol, side),
+        max_position_size=request.max_position_size,
+        is_session_open=request.is_session_open,
+        allow_short=request.allow_short,
+        # Orders by hand belong to no bar; their idempotency key guards them.
+        is_repeated=request.quantity is None
+        and (strategy, symbol, side) in sitting.ordered,
+        opposite=books.ordered(symbol, "sell" if side == "buy" else "buy"),
+        orders_this_bar=sitting.orders_this_bar,
+        orders_today=sitting.orders_today,
+        account_daily_loss=sitting.account_day.loss,
+        account_drawdown=sitting.account_day.drawdown,
+        strategy_daily_loss=strategy_day.loss,
+        strategy_drawdown=strategy_day.drawdown,
+        trading_state=sitting.state,
+        is_kill_file_present=surroundings.kill_switch.is_pulled(),
+        may_trade=request.may_trade,
+        is_expired=market_time > request.valid_until,
+        is_parked=sitting.is_parked(symbol, request.event_id),
+        strategy_halt=sitting.halted.get(strategy, ""),
+        books_state=sitting.books_state,
+        books_age=_since(sitting.books_completed_at),
+        max_books_age=limit(OperationalLimit.MAX_BOOKS_AGE),
+        event_lag=_since(tx.written_at(request.event_id)),
+        max_event_lag=limit(OperationalLimit.MAX_EVENT_LAG),
+        reference_price=reference,
+        price_collar=limit(OperationalLimit.PRICE_COLLAR),
+    )
+
+
+def _strategy_day(tx: RiskTransaction, sitting: Sitting, strategy: str) -> LossDay:
+    if strategy not in sitting.strategy_days:
+        profit = sitting.books.profit(strategy, sitting.prices)
+        last = tx.loss_days.last(STRATEGY, strategy)
+        base = last[0].base if last else sitting.equity - profit
+        sitting.strategy_days[strategy] = loss_day(
+            tx, STRATEGY, strategy, sitting.day, base + profit
+        )
+    return sitting.strategy_days[strategy]
+
+
+def _quantity(request: TradeRequest, equity: Decimal, held: Decimal) -> Decimal:
+    if request.quantity is not None:
+        return request.quantity
+    if equity <= 0:
+        return ZERO
+    target = target_quantity(equity, request.price, request.max_position_size)
+    if not target and not held:
+        return ZERO
+    return order_quantity(request.side, target, held, request.allow_short)
+
+
+def _since(moment: datetime | None) -> Decimal:
+    if moment is None:
+        return ZERO
+    return max(Decimal(str((utc_now() - moment).total_seconds())), ZERO)
