@@ -1,6 +1,7 @@
 """`python -m paper_exchange`: the exchange as a program."""
 
 import argparse
+import gc
 import logging
 import os
 import socket
@@ -63,6 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ws="websockets-sansio",
         timeout_graceful_shutdown=3,
     )
+    # What is there now stays; pages of rows are no reason to look through it.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
     uvicorn.Server(config).run(sockets=[listener])
     return 0
 

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from paper_exchange.api import (
     account,
     control,
+    corporate_actions,
     data,
     market_stream,
     orders,
@@ -59,6 +60,7 @@ def create(
         orders,
         account,
         watchlists,
+        corporate_actions,
         data,
         control,
         trade_updates,

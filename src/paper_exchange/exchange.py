@@ -14,12 +14,14 @@ from paper_exchange import (
     admission,
     complex_orders,
     day_end,
+    hours,
     instants,
     order_request,
     valuation,
 )
 from paper_exchange.accounts import Account, Valuation
 from paper_exchange.admission import Proposal
+from paper_exchange.corporate import CorporateAction, CorporateActions
 from paper_exchange.errors import StartRefused, not_found, unprocessable
 from paper_exchange.floor import Floor
 from paper_exchange.identity import asset_id
@@ -46,6 +48,9 @@ class Exchange:
         self._refuse_another_market(facts)
         self.accounts = {account.id: account for account in store.accounts()}
         self.floor = Floor(market, self.journal, self.accounts, seed)
+        self.corporate_actions = CorporateActions(
+            facts, self.journal, market, self.floor, self.accounts, self._change_prices
+        )
         acts = json.loads(facts.get("interventions", "[]"))
         self._acts = [Intervention(**act) for act in acts]
         for act in self._acts:
@@ -262,16 +267,26 @@ class Exchange:
         self.journal.commit()
         return answer
 
-    def intervene(self, act: Intervention) -> None:
-        """Change the prices of a symbol from now on."""
+    def announce(self, action: CorporateAction) -> None:
+        """Take a corporate action."""
+        self.corporate_actions.announce(action)
+        self.floor.look_ahead_everywhere(self.now)
+        self.journal.commit()
+
+    def _change_prices(self, act: Intervention) -> None:
         self._acts.append(act)
         self.market.intervene(act)
         self.journal.note("price", act.record())
+        acts = json.dumps([one.record() for one in self._acts])
+        self.journal.fact("interventions", acts)
+
+    def intervene(self, act: Intervention) -> None:
+        """Change the prices of a symbol from now on."""
+        self._change_prices(act)
         if act.kind == "print":
             self.floor.meet_current_prices(act.symbol)
         self.floor.look_ahead(act.symbol)
-        acts = json.dumps([one.record() for one in self._acts])
-        self.journal.commit(interventions=acts)
+        self.journal.commit()
 
     # Time -------------------------------------------------------------------------
 
@@ -290,6 +305,8 @@ class Exchange:
     def _cross(self, boundary: int) -> None:
         """Do what an opening or a closing does."""
         day = self.sessions.begun(boundary)
+        if day is not None and boundary == hours.begin(day):
+            self.corporate_actions.begin(day)
         if day is not None and boundary == day.close:
             self._close_auction(day)
             day_end.close_books(self.journal, self.accounts.values(), self.market, day)

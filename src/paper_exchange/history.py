@@ -93,6 +93,9 @@ class _Past:
                 time = instants.parse(activity["transaction_time"])
             else:
                 cash += Decimal(activity["net_amount"])
+                if activity["activity_type"] == "SPLIT":
+                    symbol, change = activity["symbol"], Decimal(activity["qty"])
+                    held = {**held, symbol: held.get(symbol, ZERO) + change}
                 # Booked at the close of its day, behind that day's executions.
                 time = instants.parse(activity["date"])
             self._times.append(max(time, self._times[-1]))

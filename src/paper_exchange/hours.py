@@ -1,4 +1,4 @@
-"""When orders may trade: extended and regular hours, and the boundaries between them."""
+"""When orders may trade: regular and extended hours, and where they begin and end."""
 
 from bisect import bisect_right
 

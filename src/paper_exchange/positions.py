@@ -70,7 +70,10 @@ def _last_close(exchange: Exchange, symbol: str) -> float | None:
     """Return the close of the last session before today."""
     midnight = instants.new_york_midnight(instants.new_york_date(exchange.now))
     day = exchange.sessions.closed(midnight)
-    return exchange.market.closing_price(symbol, day) if day else None
+    close = exchange.market.closing_price(symbol, day) if day else None
+    if day is None or close is None:
+        return None
+    return close * exchange.market.scale(symbol, day.close, exchange.now)
 
 
 def close(

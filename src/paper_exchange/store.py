@@ -28,7 +28,6 @@ create table if not exists activities (
     id text primary key, account text not null, type text not null,
     time integer not null, sequence integer not null, body blob not null);
 create index if not exists activities_by_time on activities (account, time, sequence);
-create table if not exists tape (sequence integer primary key, line text not null);
 """
 
 
@@ -97,6 +96,9 @@ class Store:
         run, many = self._connection.execute, self._connection.executemany
         run("begin immediate")
         try:
+            if changes.tape:
+                # Those of the transaction before have reached the file by now.
+                changes.facts["tape"] = orjson.dumps(changes.tape).decode()
             if changes.facts:
                 many(
                     "insert or replace into facts values (?, ?)", changes.facts.items()
@@ -128,10 +130,6 @@ class Store:
                         for account_id, time, sequence, body in changes.activities
                     ),
                 )
-            if changes.tape:
-                # Lines of the transaction before have reached the file by now.
-                run("delete from tape")
-                many("insert into tape values (?, ?)", changes.tape)
             run("commit")
         except BaseException:
             # A transaction half written may not stay open, whatever ends it.
@@ -145,8 +143,10 @@ class Store:
 
     def unflushed_tape(self) -> list[tuple[int, str]]:
         """Return the tape lines of the last transaction."""
-        rows = self._connection.execute("select * from tape order by sequence")
-        return list(rows)
+        return [
+            (number, line)
+            for number, line in orjson.loads(self.facts().get("tape", "[]"))
+        ]
 
     def open_orders(self) -> Iterator[Order]:
         """Yield every order that is not finished, oldest first."""

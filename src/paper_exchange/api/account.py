@@ -264,7 +264,7 @@ async def read_calendar(request: Request) -> Response:
     return Json(rows)
 
 
-def asset_body(listing: Listing) -> dict[str, Any]:
+def asset_body(listing: Listing, is_active: bool = True) -> dict[str, Any]:
     """Return an asset as Alpaca writes it."""
     return {
         "id": asset_id(listing.symbol),
@@ -272,8 +272,8 @@ def asset_body(listing: Listing) -> dict[str, Any]:
         "exchange": listing.exchange,
         "symbol": listing.symbol,
         "name": listing.name,
-        "status": "active",
-        "tradable": True,
+        "status": "active" if is_active else "inactive",
+        "tradable": is_active,
         "marginable": True,
         "shortable": True,
         "easy_to_borrow": True,
@@ -294,24 +294,25 @@ async def list_assets(request: Request) -> Response:
     status = choice(request, "status", "", "active", "inactive")
     kind = query.get("asset_class", "us_equity") or "us_equity"
     exchange = query.get("exchange")
-    if status == "inactive" or kind != "us_equity":
+    if kind != "us_equity":
         return Json([])
-    return Json(
-        [
-            asset_body(listing)
-            for listing in exchange_of(request).market.listings.values()
-            if not exchange or listing.exchange == exchange
-        ]
-    )
+    market = exchange_of(request).market
+    bodies = [
+        asset_body(listing, market.is_active(listing.symbol))
+        for listing in market.listings.values()
+        if not exchange or listing.exchange == exchange
+    ]
+    return Json([body for body in bodies if status in ("", body["status"])])
 
 
 @router.get("/assets/{name}", response_class=Json)
 async def read_asset(request: Request) -> Response:
     """Return one listing by symbol or id."""
     name = request.path_params["name"]
-    for listing in exchange_of(request).market.listings.values():
+    market = exchange_of(request).market
+    for listing in market.listings.values():
         if name in (listing.symbol, asset_id(listing.symbol)):
-            return Json(asset_body(listing))
+            return Json(asset_body(listing, market.is_active(listing.symbol)))
     raise not_found(f"asset not found for {name[:64]}")
 
 

@@ -1,6 +1,9 @@
 """/control: the clock in the hands of whoever holds the token; /health for everyone."""
 
 import hmac
+import re
+from dataclasses import asdict
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -8,7 +11,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from paper_exchange import faults, instants, numbers
+from paper_exchange import corporate, faults, instants, numbers
 from paper_exchange.api.context import exchange_of
 from paper_exchange.api.http import Json, find_account, json_body
 from paper_exchange.errors import ApiError, invalid, unprocessable
@@ -145,9 +148,11 @@ async def open_account(request: Request) -> Response:
 
 @router.post("/control/prices", response_class=Json)
 async def move_price(request: Request) -> Response:
-    """Print a trade, let a price gap, halt a symbol or resume it; from now on."""
+    """Print a trade, gap, halt or resume a symbol, or announce a corporate action."""
     check_token(request)
     body = await json_body(request)
+    if isinstance(body, dict) and any(kind in body for kind in corporate.KINDS):
+        return Json(_announce(request, body))
     kinds = [kind for kind in KINDS if isinstance(body, dict) and kind in body]
     if len(kinds) != 1:
         raise invalid(f"exactly one of {', '.join(KINDS)} is needed")
@@ -163,6 +168,52 @@ async def move_price(request: Request) -> Response:
     act = Intervention(kind, symbol, exchange.now, float(value))
     exchange.intervene(act)
     return Json(act.record())
+
+
+def _announce(request: Request, body: dict[str, Any]) -> dict[str, Any]:
+    kinds = [kind for kind in corporate.KINDS if kind in body]
+    exchange = exchange_of(request)
+    _pacer(request).catch_up()
+    kind, symbol = kinds[0], body.get("symbol")
+    if len(kinds) != 1 or any(other in body for other in KINDS):
+        raise invalid("exactly one act is needed")
+    if symbol not in exchange.market.listings:
+        raise invalid("symbol must be one that is listed")
+    value = Decimal(1)
+    if kind in ("split", "dividend"):
+        value = numbers.read(kind, body[kind]) or Decimal(0)
+        if not Decimal("0.001") <= value <= 1000:
+            raise invalid(f"{kind} must be from 0.001 to 1000")
+    new_symbol = body[kind] if kind == "rename" else ""
+    if kind == "rename":
+        fits = isinstance(new_symbol, str) and re.fullmatch("[A-Z]{1,6}", new_symbol)
+        if not fits or new_symbol in exchange.market.listings:
+            raise invalid("rename must be a free symbol of one to six capitals")
+    today = instants.new_york_date(exchange.now).isoformat()
+    usual = corporate.next_date(exchange.market, exchange.now)
+    # Trading can end in the middle of a day; anything else happens between two.
+    ex_date = _date(body, "ex_date", today if kind == "delist" else usual)
+    if ex_date < (today if kind == "delist" else usual):
+        raise invalid(f"ex_date must not be before {usual}")
+    action = corporate.CorporateAction(
+        exchange.journal.identity.next(),
+        kind,
+        symbol,
+        ex_date,
+        _date(body, "payable_date", ex_date),
+        str(value),
+        new_symbol,
+    )
+    exchange.announce(action)
+    return asdict(action)
+
+
+def _date(body: dict[str, Any], name: str, default: str) -> str:
+    value = body.get(name, default)
+    try:
+        return date.fromisoformat(value).isoformat()
+    except (TypeError, ValueError):
+        raise invalid(f"{name} must be YYYY-MM-DD") from None
 
 
 @router.get("/control/faults", response_class=Json)

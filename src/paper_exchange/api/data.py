@@ -154,9 +154,17 @@ def _bars(request: Request) -> Rows:
         frame = bars.timeframe(request.query_params.get("timeframe", ""))
     except ValueError as error:
         raise malformed(str(error)) from None
-    return lambda symbol, start, end, newest_first: bars.rows(
-        exchange.market, symbol, frame, start, end, exchange.now, newest_first
+    named = (request.query_params.get("adjustment") or "raw").split(",")
+    kinds = (
+        {"split", "dividend"} if "all" in named else {"split", "dividend"} & set(named)
     )
+
+    def rows(symbol: str, start: int, end: int, newest_first: bool) -> Iterator[Row]:
+        market, now = exchange.market, exchange.now
+        found = bars.rows(market, symbol, frame, start, end, now, newest_first)
+        return bars.adjusted(found, market, symbol, now, kinds) if kinds else found
+
+    return rows
 
 
 def _prints(request: Request, kind: str) -> Rows:
@@ -321,12 +329,6 @@ async def conditions(request: Request) -> Response:
     if request.query_params.get("tape") not in ("A", "B", "C"):
         raise malformed("invalid tape: it must be A, B or C")
     return Json({"@": "Regular Sale"} if kind == "trade" else {"R": "Regular"})
-
-
-@router.get("/v1/corporate-actions", response_class=Json)
-async def corporate_actions(request: Request) -> Response:
-    """Return no corporate actions: this market has none."""
-    return Json({"corporate_actions": {}, "next_page_token": None})
 
 
 @router.get("/v2/stocks/{symbol}/snapshot", response_class=Json)

@@ -153,6 +153,7 @@ class Gate:
             return
         scope.setdefault("state", {})["account"] = account
         watch = method in WRITES and not is_data
+        fault = self._faults.for_request(method, path, body)
         status, answered = 500, bytearray()
 
         async def answer_with_headers(message: Message) -> None:
@@ -168,10 +169,10 @@ class Gate:
                 answered.extend(message.get("body", b""))
                 if not message.get("more_body"):
                     # On the tape before the client can know of it.
-                    self._note(scope, body, status, bytes(answered))
+                    whole = fault is None
+                    self._note(scope, body, status, bytes(answered), whole)
             await send(message)
 
-        fault = self._faults.for_request(method, path, body)
         if fault is None:
             await self._app(scope, _again(body, receive), answer_with_headers)
         else:
@@ -217,7 +218,14 @@ class Gate:
         else:
             await _send(send, status, content_type, bytes(answer))
 
-    def _note(self, scope: Scope, body: bytes, status: int, answer: bytes) -> None:
+    def _note(
+        self,
+        scope: Scope,
+        body: bytes,
+        status: int,
+        answer: bytes,
+        is_whole: bool = True,
+    ) -> None:
         what: dict[str, Any] = {
             "method": scope["method"],
             "path": scope["path"],
@@ -230,7 +238,8 @@ class Gate:
         if body:
             what["body"] = _shown(body)
         if answer:
-            what["answer"] = _shown(answer)
+            # Whole answers are JSON of our own making; a fault's may be anything.
+            what["answer"] = orjson.Fragment(answer) if is_whole else _shown(answer)
         self._exchange.journal.note_only("request", what)
 
 

@@ -161,18 +161,6 @@ async def remove_from_watchlist(request: Request) -> Response:
     return _keep(request, watchlist)
 
 
-@router.get("/corporate_actions/announcements", response_class=Json)
-async def list_announcements(request: Request) -> Response:
-    """Return no announcements: this market has none."""
-    return Json([])
-
-
-@router.get("/corporate_actions/announcements/{announcement_id}", response_class=Json)
-async def read_announcement(request: Request) -> Response:
-    """Return nothing: there are no announcements."""
-    raise not_found("announcement not found")
-
-
 @router.get("/options/contracts", response_class=Json)
 async def list_contracts(request: Request) -> Response:
     """Return no options contracts: only shares trade here."""

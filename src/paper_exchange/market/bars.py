@@ -6,7 +6,7 @@ and close from the session and its volume from the whole day. No trade, no bar.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import groupby
@@ -22,6 +22,8 @@ from paper_exchange.sessions import TradingDay
 
 DAY = 24 * HOUR
 SHARES_A_TRADE = 100
+VWAP_PLACES = 6
+PRICES = ("o", "h", "l", "c", "vw")
 
 _TIMEFRAME = re.compile(r"(\d{1,2})(Min|T|Hour|H|Day|D|Week|W|Month|M)")
 _LONGEST = {
@@ -111,6 +113,19 @@ def rows(
             yield label, row
 
 
+def adjusted(
+    found: Iterator[Row], market: Market, symbol: str, now: int, kinds: Container[str]
+) -> Iterator[Row]:
+    """Yield bars as if later splits and dividends had happened before them."""
+    for label, row in found:
+        factor = market.scale(symbol, label, now, kinds)
+        if factor != 1:
+            prices = {name: round(row[name] * factor, 4) for name in PRICES}
+            shares = market.scale(symbol, label, now) if "split" in kinds else 1.0
+            row = {**row, **prices, "v": round(row["v"] / shares)}
+        yield label, row
+
+
 def _intraday(
     market: Market,
     symbol: str,
@@ -145,19 +160,34 @@ def _reduce(tape: DayTape, cuts: Any, count: int, labels: Any) -> list[Row]:
     volume = np.add.reduceat(tape.volume[:count], cuts)
     typical = (tape.high + tape.low + tape.close)[:count] / 3 * tape.volume[:count]
     value = np.add.reduceat(typical, cuts)
+    # Whole columns first: a year of minutes is a hundred thousand rows.
     columns = zip(
         labels.tolist(),
+        np.datetime_as_string(labels.view("datetime64[ns]"), unit="s").tolist(),
         tape.open[cuts].tolist(),
         high.tolist(),
         low.tolist(),
         tape.close[ends].tolist(),
         volume.tolist(),
-        value.tolist(),
+        np.maximum(1, volume // SHARES_A_TRADE).tolist(),
+        np.round(value / np.maximum(1, volume), VWAP_PLACES).tolist(),
         strict=True,
     )
     return [
-        (label, bar(label, open, high, low, close, volume, value))
-        for label, open, high, low, close, volume, value in columns
+        (
+            label,
+            {
+                "t": f"{time}Z",
+                "o": open,
+                "h": high,
+                "l": low,
+                "c": close,
+                "v": volume,
+                "n": trades,
+                "vw": average if volume else close,
+            },
+        )
+        for label, time, open, high, low, close, volume, trades, average in columns
     ]
 
 
@@ -179,7 +209,7 @@ def bar(
         "c": close,
         "v": volume,
         "n": max(1, volume // SHARES_A_TRADE),
-        "vw": round(value / volume, 6) if volume else close,
+        "vw": round(value / volume, VWAP_PLACES) if volume else close,
     }
 
 

@@ -1,4 +1,4 @@
-"""What a hand at the controls does to prices: a gap, a single trade, a halt."""
+"""What changes prices from outside: a gap, a trade, a halt, a corporate action."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -11,20 +11,23 @@ from paper_exchange.market.source import DayTape
 from paper_exchange.sessions import TradingDay
 
 KINDS = ("gap", "print", "halt", "resume")
+SCALES = frozenset(("gap", "split", "dividend"))
 
 
 @dataclass(frozen=True, slots=True)
 class Intervention:
     """One act on one symbol from an instant on.
 
-    A `gap` multiplies every later price by `value`, a `print` is one trade at the price
-    `value`, a `halt` silences the symbol until a `resume`.
+    A `gap`, `split` or `dividend` multiplies every later price by `value`, a `print` is
+    one trade at the price `value`, a `halt` silences the symbol until a `resume`, a
+    `delist` for ever, and a `rename` gives it another name.
     """
 
     kind: str
     symbol: str
     time: int
     value: float = 1.0
+    new_symbol: str = ""
 
     def record(self) -> dict[str, Any]:
         """Return it for the store."""
@@ -35,18 +38,20 @@ def is_halted(acts: Sequence[Intervention], instant: int) -> bool:
     """Whether a symbol's trading is halted at an instant; `acts` are in time order."""
     halted = False
     for act in acts:
-        if act.time <= instant and act.kind in ("halt", "resume"):
-            halted = act.kind == "halt"
+        if act.time <= instant and act.kind in ("halt", "resume", "delist"):
+            halted = act.kind != "resume"
     return halted
 
 
 def applied(tape: DayTape, day: TradingDay, acts: Sequence[Intervention]) -> DayTape:
     """Return a day's tape as the acts leave it."""
     for place, act in enumerate(acts):
-        if act.kind == "gap":
+        if act.kind in SCALES:
             tape = _scaled(tape, act)
         elif act.kind == "print":
             tape = _with_trade(tape, day, act)
+        elif act.kind == "delist":
+            tape = _silenced(tape, day, act.time, None)
         elif act.kind == "halt":
             ends = next(
                 (later.time for later in acts[place:] if later.kind == "resume"), None

@@ -1,7 +1,8 @@
 """Prices at a market time: the last one, the next one that matters, and quotes."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import numpy as np
@@ -42,6 +43,8 @@ class Market:
         }
         self._tapes: OrderedDict[tuple[str, int], DayTape | None] = OrderedDict()
         self._acts: dict[str, list[Intervention]] = {}
+        self._first_names: dict[str, str] = {}
+        self._delisted: set[str] = set()
         self._capacity = max(256, 2 * len(self.listings))
 
     def tape(self, symbol: str, day: TradingDay) -> DayTape | None:
@@ -50,7 +53,7 @@ class Market:
         if key in self._tapes:
             self._tapes.move_to_end(key)
             return self._tapes[key]
-        tape = self.source.day(symbol, day)
+        tape = self.source.day(self._first_names.get(symbol, symbol), day)
         acts = self._acts.get(symbol)
         if tape is not None and acts:
             tape = interventions.applied(tape, day, acts)
@@ -61,13 +64,35 @@ class Market:
 
     def intervene(self, act: Intervention) -> None:
         """Let an act change the prices of a symbol from its instant on."""
+        if act.kind == "rename":
+            self._rename(act.symbol, act.new_symbol)
+            return
+        if act.kind == "delist":
+            self._delisted.add(act.symbol)
         self._acts.setdefault(act.symbol, []).append(act)
         for key in [key for key in self._tapes if key[0] == act.symbol]:
             del self._tapes[key]
 
+    def _rename(self, old: str, new: str) -> None:
+        listing = self.listings.pop(old)
+        self.listings[new] = replace(listing, symbol=new)
+        self._first_names[new] = self._first_names.get(old, old)
+        # The old name keeps its past, for accounts that look back.
+        self._acts[new] = list(self._acts.get(old, ()))
+
     def is_active(self, symbol: str) -> bool:
         """Whether a symbol is listed and may be traded."""
-        return symbol in self.listings
+        return symbol in self.listings and symbol not in self._delisted
+
+    def scale(
+        self, symbol: str, since: int, now: int, kinds: Container[str] = ("split",)
+    ) -> float:
+        """Return what a price of one instant must be multiplied by at another."""
+        factor = 1.0
+        for act in self._acts.get(symbol, ()):
+            if act.kind in kinds and since < act.time <= now:
+                factor *= act.value
+        return factor
 
     def is_halted(self, symbol: str, now: int) -> bool:
         """Whether trading in a symbol is halted."""
@@ -83,7 +108,9 @@ class Market:
             if tape is not None:
                 index = int(np.searchsorted(tape.point_time, now, side="right")) - 1
                 if index >= 0:
-                    return _point(tape, index)
+                    point = _point(tape, index)
+                    factor = self.scale(symbol, point.time, now)
+                    return point if factor == 1 else _scaled(point, factor)
             day = self.sessions.days[day.index - 1] if day.index else None
         return None
 
@@ -141,6 +168,10 @@ class Market:
         """Return the price at which a holding is valued: the last trade."""
         point = self.last(symbol, now)
         return None if point is None else price_of(point.price)
+
+
+def _scaled(point: Point, factor: float) -> Point:
+    return replace(point, price=round(point.price * factor, 2), came_from=None)
 
 
 def _point(tape: DayTape, index: int) -> Point:
