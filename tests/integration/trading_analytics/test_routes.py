@@ -115,6 +115,8 @@ async def test_a_day_of_trading_is_computed_and_read_back(
         client, list[views.RoundTripView], f"/round-trips/by-order/{trip.exit_order_id}"
     )
     assert by_order == [trip]
+    own = f"/round-trips/{trip.round_trip_id}"
+    assert await asked(client, views.RoundTripView, own) == trip
     (equity,) = await asked(client, list[EquityPoint], "/equity")
     assert (equity.market_time, equity.equity) == (at(MONDAY, 21), 100020)
     assert equity.session_closed
@@ -204,7 +206,7 @@ async def test_every_route_has_a_typed_answer_and_a_summary(app: FastAPI) -> Non
         for method, route in methods.items()
         if "System" not in route.get("tags", ["System"])
     ]
-    assert len(routes) == 13
+    assert len(routes) == 14
     for name, route in routes:
         assert route["responses"]["200"]["content"]["application/json"]["schema"], name
         assert route["description"], name
