@@ -124,8 +124,15 @@ create trigger append_only before update or delete or truncate
   on execution.reconciliation_differences
   for each statement execute function shared.append_only();
 
-create trigger audit after insert or update or delete on execution.orders
+-- An order's every step is in order_history, which nobody can change. The audit log
+-- names who made it, who wanted it canceled, and how it ended.
+create trigger audit after insert or delete on execution.orders
   for each row execute function shared.audit_row();
+create trigger audit_end after update on execution.orders
+  for each row when (
+    new.closed_at is distinct from old.closed_at
+    or new.cancel_requested_at is distinct from old.cancel_requested_at)
+  execute function shared.audit_row();
 create trigger audit after insert or update or delete on execution.trades
   for each row execute function shared.audit_row();
 create trigger audit after insert or update or delete on execution.holds

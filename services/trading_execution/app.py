@@ -37,8 +37,13 @@ def create(
     simulated = settings.trading_mode is TradingMode.SIMULATED
     lockstep = pace(settings) == 0.0
 
-    def broker_answers() -> str:
-        return "streaming" if stream.connected else "polling: the stream is away"
+    def executor() -> str:
+        desk: Desk = app.state.desk
+        if not desk.in_charge():
+            return "standing by: another process is the executor"
+        doubt = f", comparing: {desk.trust.why}" if desk.trust.doubted else ""
+        told = "streaming" if stream.connected else "polling, the stream is away"
+        return f"epoch {desk.epoch}, {told}{doubt}"
 
     app = create_app(
         ServiceName.EXECUTION,
@@ -47,7 +52,7 @@ def create(
         on=on,
         transaction=ExecutionTransaction,
         workers=lambda _: workers(app.state.desk, stream),
-        ready=[broker_answers],
+        ready=[executor],
         description=trading_execution.__doc__ or "",
         identities=IDENTITIES,
     )

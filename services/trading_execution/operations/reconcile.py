@@ -35,6 +35,9 @@ from trading_system.vocabulary import Severity, new_id
 WATCH = timedelta(days=4)
 """How long an order we gave up is asked for: past the next session's first run."""
 
+FRESH = timedelta(seconds=30)
+"""How old an order must be before silence about it means that the stream is deaf."""
+
 HELD_BY = {
     Kind.POSITION: "position_differs",
     Kind.CASH: "cash_differs",
@@ -127,7 +130,7 @@ def _known_order(desk: Desk, row: Order, seen: BrokerOrder | None) -> list[Found
     if seen.filled_quantity > row.filled_quantity:
         catch_up(desk, since=row.market_time)
     refresh(desk, row, seen)
-    if not missed:
+    if not missed or _is_fresh(row):
         return []
     return [
         Found(
@@ -140,6 +143,11 @@ def _known_order(desk: Desk, row: Order, seen: BrokerOrder | None) -> list[Found
             broker=seen.said,
         )
     ]
+
+
+def _is_fresh(row: Order) -> bool:
+    """Say whether the stream may still be telling of an order."""
+    return row.accepted_at is None or utc_now() - row.accepted_at < FRESH
 
 
 def _given_up(desk: Desk, row: Order, seen: BrokerOrder) -> Found:

@@ -316,6 +316,14 @@ class Bench:
             level={"ACTIVE": 0, "REDUCING": 1, "HALTED": 3}[state],
         )
 
+    def age(self, approved: OrderApproved) -> None:
+        """Let an order have been at the broker for a minute."""
+        self.sql(
+            "update execution.orders set accepted_at = accepted_at - interval '1 min'"
+            " where order_id = :order",
+            order=approved.order_id,
+        )
+
     def submit(self) -> int:
         return submit.submit_ready(self.desk)
 

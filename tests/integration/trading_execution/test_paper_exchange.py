@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections import defaultdict
@@ -20,7 +21,6 @@ from trading_execution.repository import ExecutionTransaction
 from trading_system.clock import monotonic, sleep
 from trading_system.contracts.risk import OrderApproved
 from trading_system.database import Database
-from trading_system.runtime.ports import free_port
 from trading_system.security import token_hash
 from trading_system.vocabulary import Side, identity, new_id, order_id
 
@@ -50,18 +50,16 @@ class Service:
 
     environment: dict[str, str]
     log: Path
-    url: str = ""
+    port: int
     process: "subprocess.Popen[bytes] | None" = None
     crashes: list[str] = field(default_factory=list)
 
     def start(self) -> None:
         crash_at = self.crashes.pop(0) if self.crashes else ""
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "uvicorn", "trading_execution.app:create"]
-                + ["--factory", "--port", str(port), "--log-level", "warning"],
+                + ["--factory", "--port", str(self.port), "--log-level", "warning"],
                 env={**os.environ, **self.environment, "CRASH_AT": crash_at},
                 stdout=log,
                 stderr=log,
@@ -70,7 +68,7 @@ class Service:
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         return httpx.request(
             method,
-            self.url + path,
+            f"http://127.0.0.1:{self.port}{path}",
             headers={"Authorization": f"Bearer {TOKEN}"},
             timeout=30,
             trust_env=False,
@@ -160,9 +158,10 @@ class Stack:
         while agreed < 2:
             if self.service.died():
                 self.service.start()
+                until = monotonic() + PATIENCE
             at_rest = self.service.idle(sequence) and not self.control()["pending"]
             agreed = agreed + 1 if at_rest else 0
-            assert monotonic() < until, self.service.request("GET", "/idle").text
+            assert monotonic() < until, self.service.log.read_text()[-3000:]
             sleep(0.02)
 
     def sql(self, statement: str, **values: Any) -> Any:
@@ -249,6 +248,7 @@ def stack(
             ),
         },
         directory / "service.log",
+        unused_port(),
     )
     stack = Stack(url, data / "tape.jsonl", service, database)
     prepare(stack, stack.read("/v2/account")["account_number"])
@@ -261,6 +261,13 @@ def stack(
     exchange.wait(20)
     exchange.stdout.close()
     database.close()
+
+
+def unused_port() -> int:
+    """A port of the range that outgoing connections use: others look elsewhere."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def prepare(stack: Stack, account: str) -> None:

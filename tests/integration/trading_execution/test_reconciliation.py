@@ -54,6 +54,7 @@ def test_an_order_that_the_broker_ended_unheard_is_taken_over(bench: "Bench") ->
     bench.submit()
     bench.broker.fill(bench.client_id(approved), "4", "9.5")
     bench.broker.end(bench.client_id(approved), OrderStatus.EXPIRED)
+    bench.age(approved)
     result = bench.reconcile()
     assert [d.kind for d in result.differences] == ["missed_update"]
     order = bench.order(approved)

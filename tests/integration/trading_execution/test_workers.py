@@ -168,6 +168,7 @@ def test_a_deaf_stream_is_connected_again(
     approved = bench.approve()
     run(loops)
     bench.broker.end(bench.client_id(approved), OrderStatus.CANCELED)
+    bench.age(approved)
     bench.desk.trust.doubt("test")
     loops["reconcile"]._work()
     assert stream.suspected == 1
