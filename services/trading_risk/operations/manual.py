@@ -91,7 +91,8 @@ def order_by_hand(
             )
         return tx.outcomes.get(order.signal_id)
     request = _request(tx, wanted, signal, market_time, surroundings)
-    return decide(tx, request, surroundings, market_time)
+    decide(tx, request, surroundings, market_time)
+    return tx.outcomes.get(signal)
 
 
 def _request(

@@ -71,6 +71,8 @@ def monitor(
     A limit is warned of once a session, and its breach told once a session. Positions
     count at their marks, or at the closes of their bars.
     """
+    # Two that write the same warnings in another order would wait for each other.
+    tx.lock_account()
     books = tx.books.read()
     priced = tx.books.prices if at_closes else tx.books.marks
     prices = priced(books.positions, market_time, surroundings.feed)

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, literal_column, select, text
+from sqlalchemy import ColumnElement, Table, func, literal_column, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -15,6 +15,12 @@ from trading_risk.models import ManualOrder, Reservation, RiskCheck, RiskOutcome
 from trading_system.contracts.strategy import SignalGenerated
 from trading_system.errors import NotFound
 from trading_system.models import LoggedEvent
+
+# Compiled once, and run for every signal.
+_ADD_OUTCOME, _ADD_CHECK, _ADD_RESERVATION = (
+    insert(cast(Table, model.__table__))
+    for model in (RiskOutcome, RiskCheck, Reservation)
+)
 
 
 class Outcomes:
@@ -38,15 +44,12 @@ class Outcomes:
     def add(
         self, outcome: dict[str, Any], checks: Iterable[dict[str, Any]]
     ) -> RiskOutcome:
-        """Store an answer with its checks, and return it."""
-        stored = self._session.scalars(
-            insert(RiskOutcome)
-            .values(account_id=self._account_id, **outcome)
-            .returning(RiskOutcome)
-        ).one()
+        """Store an answer with its checks, and return it as it was stored."""
+        values = {"account_id": self._account_id, **outcome}
+        self._session.execute(_ADD_OUTCOME, values)
         rows = [{"outcome_id": outcome["outcome_id"], **check} for check in checks]
-        self._session.execute(insert(RiskCheck), rows)
-        return stored
+        self._session.execute(_ADD_CHECK, rows)
+        return RiskOutcome(**values)
 
     def recent(
         self,
@@ -139,7 +142,7 @@ class Reservations:
     def add(self, order: OpenOrder) -> None:
         """Reserve what an approval may use."""
         self._session.execute(
-            insert(Reservation).values(account_id=self._account_id, **asdict(order))
+            _ADD_RESERVATION, {"account_id": self._account_id, **asdict(order)}
         )
 
     def release(self, order_id: UUID) -> bool:
