@@ -4,18 +4,22 @@
 """
 
 import asyncio
-import os
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import httptools
+import numpy as np
 import orjson
+import polars as pl
 
 CLIENTS = 8
+SYMBOLS, ORDERS = 500, 10_000
 SECONDS = 5.0
 TOKEN = "benchmark"
 KEYS = "APCA-API-KEY-ID: paper\r\nAPCA-API-SECRET-KEY: paper\r\n"
@@ -151,27 +155,72 @@ async def minute_bars(port: int) -> tuple[int, float]:
         token = f"&page_token={page['next_page_token']}"
 
 
-async def open_orders(port: int, count: int) -> float:
-    """Return how many times real time the market runs with this many open orders."""
-    client = await Client.connect(port)
+def market_of(symbols: int, path: Path) -> None:
+    """Write a day of minute bars of many symbols, as random walks around 100."""
+    draw = np.random.default_rng(7)
+    opened = datetime(2026, 9, 14, 9, 30, tzinfo=ZoneInfo("America/New_York"))
+    minutes = [opened + timedelta(minutes=number) for number in range(390)]
+    frames = []
+    for number in range(symbols):
+        close = np.round(100 * np.exp(np.cumsum(draw.normal(0, 0.0006, 390))), 2)
+        open = np.concatenate(([100.0], close[:-1]))
+        frames.append(
+            pl.DataFrame(
+                {
+                    "symbol": f"S{number:03d}",
+                    "timestamp": minutes,
+                    "open": open,
+                    "high": np.maximum(open, close),
+                    "low": np.minimum(open, close),
+                    "close": close,
+                    "volume": draw.integers(1_000, 100_000, 390),
+                }
+            )
+        )
+    pl.concat(frames).with_columns(
+        pl.col("timestamp").dt.convert_time_zone("UTC")
+    ).write_parquet(path)
+
+
+async def open_orders(port: int, count: int) -> tuple[float, int]:
+    """Return how many times real time the market runs with this many open orders.
+
+    They lie within two percent of the price, so that an hour of trading fills many;
+    the second number is how many were left.
+    """
+    clients = [await Client.connect(port) for _ in range(CLIENTS)]
     control = f"Authorization: Bearer {TOKEN}\r\n"
-    symbols = [
-        asset["symbol"] for asset in orjson.loads(await client.ask("GET", "/v2/assets"))
-    ]
-    for number in range(count):
-        body = {
-            "symbol": symbols[number % len(symbols)],
-            "qty": "1",
-            "side": "buy",
-            "type": "limit",
-            "limit_price": f"{1 + number % 900 / 100:.2f}",
-            "time_in_force": "day",
-        }
-        await client.ask("POST", "/v2/orders", orjson.dumps(body))
+    assets = orjson.loads(await clients[0].ask("GET", "/v2/assets"))
+    symbols = [asset["symbol"] for asset in assets]
+    move = orjson.dumps({"advance_to": "2026-09-14T13:30:00Z"})
+    await clients[0].ask("POST", "/control/clock", move, control)
+
+    async def place(client: Client, numbers: range) -> None:
+        for number in numbers:
+            body = {
+                "symbol": symbols[number % len(symbols)],
+                "qty": "1",
+                "side": "buy",
+                "type": "limit",
+                "limit_price": f"{100 - 0.1 - number % 190 / 100:.2f}",
+                "time_in_force": "day",
+            }
+            await client.ask("POST", "/v2/orders", orjson.dumps(body))
+
+    await asyncio.gather(
+        *(
+            place(client, range(first, count, CLIENTS))
+            for first, client in enumerate(clients)
+        )
+    )
     began = time.perf_counter()
-    move = orjson.dumps({"advance_to": "2026-09-14T19:59:00Z"})
-    await client.ask("POST", "/control/clock", move, control)
-    return 6 * 3600 / (time.perf_counter() - began)
+    move = orjson.dumps({"advance_to": "2026-09-14T14:30:00Z"})
+    await clients[0].ask("POST", "/control/clock", move, control)
+    rate = 3600 / (time.perf_counter() - began)
+    path = "/v2/positions"
+    held = orjson.loads(await clients[0].ask("GET", path))
+    filled = sum(int(position["qty"]) for position in held)
+    return rate, count - filled
 
 
 def memory(process: "subprocess.Popen[bytes]") -> str:
@@ -184,7 +233,21 @@ def memory(process: "subprocess.Popen[bytes]") -> str:
     return f"{int(line.split()[1]) / 1024:.0f} MB"
 
 
-async def measure(directory: str) -> list[tuple[str, str]]:
+def started(port: int, directory: Path, *options: str) -> "subprocess.Popen[bytes]":
+    """Return the process of an exchange."""
+    command = [sys.executable, "-m", "paper_exchange", "--port", str(port)]
+    command += ["--data-dir", str(directory), "--control-token", TOKEN]
+    command += ["--cash", "100000000", *options]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+
+def ended(process: "subprocess.Popen[bytes]") -> None:
+    """End a process."""
+    process.kill()
+    process.wait()
+
+
+async def measure(directory: Path) -> list[tuple[str, str]]:
     """Run everything and return the rows of the table."""
     rows = []
     bare_port, port = free_port(), free_port()
@@ -193,24 +256,13 @@ async def measure(directory: str) -> list[tuple[str, str]]:
         await ready(bare_port, "/v2/orders/1")
         ceiling = await round_trips(bare_port)
     finally:
-        bare.kill()
-        bare.wait()
+        ended(bare)
     rows.append(("bare route, POST and GET", f"{ceiling:,.0f} a second"))
-    command = [sys.executable, "-m", "paper_exchange", "--port", str(port)]
-    command += [
-        "--data-dir",
-        directory,
-        "--control-token",
-        TOKEN,
-        "--cash",
-        "100000000",
-    ]
     for name in ("first start", "start again"):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        process = started(port, directory / "generated")
         rows.append((name, f"{await ready(port, '/health'):.2f} s"))
         if name == "first start":
-            process.kill()
-            process.wait()
+            ended(process)
     try:
         client = await Client.connect(port)
         control = f"Authorization: Bearer {TOKEN}\r\n"
@@ -221,19 +273,28 @@ async def measure(directory: str) -> list[tuple[str, str]]:
         rows.append(("share of the bare route", f"{rate / ceiling:.2f}"))
         count, rate = await minute_bars(port)
         rows.append((f"{count:,} minute bars", f"{rate:,.0f} a second"))
-        speed = await open_orders(port, 10_000)
-        rows.append(("10,000 open orders", f"{speed:,.0f} times real time"))
-        rows.append(("memory at its peak", memory(process)))
     finally:
-        process.kill()
-        process.wait()
+        ended(process)
+    replay = directory / "bars.parquet"
+    market_of(SYMBOLS, replay)
+    process = started(port, directory / "replayed", "--replay", str(replay))
+    try:
+        await ready(port, "/health")
+        speed, left = await open_orders(port, ORDERS)
+        rows.append(
+            (f"{ORDERS:,} orders, {SYMBOLS} symbols", f"{speed:,.0f} times real time")
+        )
+        rows.append(("of them left after an hour", f"{left:,}"))
+        rows.append(("memory at its peak, with these", memory(process)))
+    finally:
+        ended(process)
     return rows
 
 
 def main() -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory() as directory:
-        rows = asyncio.run(measure(os.path.join(directory, "exchange")))
+        rows = asyncio.run(measure(Path(directory)))
     for name, value in rows:
         print(f"{name:32} {value}")
 

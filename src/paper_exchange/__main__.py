@@ -15,6 +15,7 @@ import uvicorn
 from platformdirs import user_data_path
 
 from paper_exchange import app, instants, sessions
+from paper_exchange.api.stream_protocol import StreamProtocol
 from paper_exchange.errors import StartRefused
 from paper_exchange.exchange import Exchange
 from paper_exchange.market.companies import COMPANIES
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         application,
         log_level="warning",
         access_log=False,
-        ws="websockets-sansio",
+        ws=StreamProtocol,
         timeout_graceful_shutdown=3,
     )
     # What is there now stays; pages of rows are no reason to look through it.

@@ -153,6 +153,8 @@ class Valuation:
     short_value: Decimal
     multiplier: int
     reserved: Decimal
+    maintenance_margin: Decimal = ZERO
+    """What must be left as equity for the holdings to be kept."""
 
     @property
     def equity(self) -> Decimal:
@@ -163,11 +165,6 @@ class Valuation:
     def initial_margin(self) -> Decimal:
         """Half of what is held, long or short."""
         return (self.long_value - self.short_value) * INITIAL_MARGIN
-
-    @property
-    def maintenance_margin(self) -> Decimal:
-        """30 % of what is held."""
-        return (self.long_value - self.short_value) * Decimal("0.3")
 
     @property
     def buying_power(self) -> Decimal:

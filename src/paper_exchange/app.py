@@ -21,6 +21,7 @@ from paper_exchange.api import (
     watchlists,
 )
 from paper_exchange.api.http import Gate, Json, error_answer
+from paper_exchange.api.openapi import describe
 from paper_exchange.errors import ApiError
 from paper_exchange.exchange import Exchange
 from paper_exchange.faults import Faults
@@ -52,8 +53,9 @@ def create(
     app.state.pacer = pacer
     app.state.control_token = control_token
     active = app.state.faults = Faults(exchange.seed)
+    exchange.floor.executions = active.executions
     app.state.trade_updates = trade_updates.TradeUpdates(active)
-    app.state.market_stream = market_stream.MarketStream(exchange)
+    app.state.market_stream = market_stream.MarketStream(exchange, active)
     exchange.journal.listeners.append(app.state.trade_updates.publish)
     pacer.after_step.append(app.state.market_stream.publish)
     for module in (
@@ -67,6 +69,7 @@ def create(
         market_stream,
     ):
         app.include_router(module.router)
+    describe(app)
     app.add_exception_handler(ApiError, _refused)
     app.add_exception_handler(HTTPException, _unknown_path)
     app.add_exception_handler(Exception, _failed)

@@ -1,13 +1,15 @@
 """Faults on demand: what a broker does on its worst day, by count, chance or order."""
 
 import random
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 import orjson
 
 from paper_exchange import numbers
 from paper_exchange.errors import ApiError, invalid
+from trading_core.matching import Fill
 
 BEFORE = frozenset(
     ("429", "429_without_headers", "500", "502_html", "503", "duplicate_id")
@@ -29,11 +31,18 @@ STREAM = frozenset(
         "stream_duplicate",
         "stream_delay",
         "stream_mute",
-        "stream_refuse",
+        "stream_reorder",
+        "stream_replay",
+        "stream_half_open",
     )
 )
-KINDS = BEFORE | AROUND | AFTER | STREAM
+REFUSALS = frozenset(("stream_refuse", "stream_refuse_second"))
+# These act on what is read, and on how orders fill.
+OTHERS = frozenset(("stale", "partial_storm"))
+KINDS = BEFORE | AROUND | AFTER | STREAM | REFUSALS | OTHERS
+NO_REQUEST = STREAM | REFUSALS | {"partial_storm"}
 LONGEST_SECONDS = 600
+MOST_PIECES = 100
 
 
 @dataclass(slots=True)
@@ -48,6 +57,7 @@ class Fault:
     client_order_id: str | None = None
     seconds: float = 2.0
     field: str = "status"
+    pieces: int = 10
 
     def record(self) -> dict[str, Any]:
         """Return it as it is answered."""
@@ -67,6 +77,9 @@ def read(body: Any) -> Fault:
     count = body.get("count")
     if count is not None and (type(count) is not int or count < 1):
         raise invalid("count must be a whole number above 0")
+    pieces = body.get("pieces", 2)
+    if type(pieces) is not int or not 2 <= pieces <= MOST_PIECES:
+        raise invalid(f"pieces must be a whole number from 2 to {MOST_PIECES}")
     probability = numbers.read("probability", body.get("probability", 1))
     seconds = numbers.read("seconds", body.get("seconds", 2))
     if probability is None or not 0 < probability <= 1:
@@ -88,7 +101,9 @@ class Faults:
     def for_request(self, method: str, path: str, body: bytes) -> Fault | None:
         """Return the fault that strikes a request, and count it."""
         for fault in self.active:
-            if fault.kind in STREAM or not path.startswith(fault.path):
+            if fault.kind in NO_REQUEST or not path.startswith(fault.path):
+                continue
+            if fault.kind == "stale" and method != "GET":
                 continue
             if fault.method is not None and fault.method != method:
                 continue
@@ -99,10 +114,10 @@ class Faults:
                 return fault
         return None
 
-    def for_stream(self, client_order_id: str | None) -> Fault | None:
+    def for_event(self, client_order_id: str) -> Fault | None:
         """Return the fault that strikes an event of the order stream, and count it."""
         for fault in self.active:
-            if fault.kind not in STREAM or fault.kind == "stream_refuse":
+            if fault.kind not in STREAM or fault.path not in ("/v2/", "/stream"):
                 continue
             if fault.client_order_id not in (None, client_order_id):
                 continue
@@ -110,12 +125,34 @@ class Faults:
                 return fault
         return None
 
-    def refuses_streams(self) -> bool:
+    def for_prices(self, feed: str) -> Fault | None:
+        """Return the fault that strikes a batch of the market's stream."""
+        for fault in self.active:
+            if fault.kind in STREAM and fault.path == f"/v2/{feed}":
+                if self._strikes(fault):
+                    return fault
+        return None
+
+    def refuses_stream(self, path: str, is_second: bool) -> bool:
         """Whether a new stream connection is turned away."""
         return any(
-            fault.kind == "stream_refuse" and self._strikes(fault)
+            fault.kind in REFUSALS
+            and path.startswith(fault.path if fault.path != "/v2/" else "/")
+            and (is_second or fault.kind == "stream_refuse")
+            and self._strikes(fault)
             for fault in list(self.active)
         )
+
+    def executions(self, client_order_id: str, fill: Fill) -> list[Fill]:
+        """Return the executions in which a fill comes: one, or a storm of them."""
+        for fault in self.active:
+            if fault.kind != "partial_storm":
+                continue
+            if fault.client_order_id not in (None, client_order_id):
+                continue
+            if self._strikes(fault):
+                return in_pieces(fill, fault.pieces)
+        return [fill]
 
     def _strikes(self, fault: Fault) -> bool:
         if fault.probability < 1 and self._random.random() >= fault.probability:
@@ -125,6 +162,17 @@ class Faults:
             if not fault.count:
                 self.active = [one for one in self.active if one is not fault]
         return True
+
+
+def in_pieces(fill: Fill, most: int) -> list[Fill]:
+    """Return a fill as several of at least one share each; the last takes the rest."""
+    count = max(1, min(most, int(fill.quantity)))
+    each = Decimal(int(fill.quantity) // count)
+    if count == 1:
+        return [fill]
+    last = fill.quantity - each * (count - 1)
+    pieces = [replace(fill, quantity=each) for _ in range(count - 1)]
+    return [*pieces, replace(fill, quantity=last)]
 
 
 def _client_order_id(body: bytes) -> str | None:

@@ -1,6 +1,6 @@
 """The trading floor: where orders wait, meet prices and end."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import ROUND_FLOOR
 from typing import Any
 
@@ -37,6 +37,8 @@ class Floor:
         self._seed = seed
         self._book = Book(market)
         self._recent: dict[str, Order] = {}
+        # How a fill is told: in one execution, unless somebody wants trouble.
+        self.executions: Callable[[str, Fill], list[Fill]] = lambda _, fill: [fill]
 
     @property
     def identity(self) -> Identity:
@@ -222,7 +224,8 @@ class Floor:
                 order.collar = after.limit_price
         self.changed(order)
         for fill in result.fills:
-            self._book_fill(order, fill)
+            for execution in self.executions(order.client_order_id, fill):
+                self._book_fill(order, execution)
         if result.canceled or order.time_in_force == "opg":
             self.end(order, "canceled")
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from decimal import Decimal
 
-from paper_exchange.accounts import Account, Valuation, multiplier
+from paper_exchange.accounts import Account, Holding, Valuation, multiplier
 from paper_exchange.market.market import Market
 from paper_exchange.numbers import ZERO
 from paper_exchange.orders import Order
@@ -38,7 +38,30 @@ def value(
         short_value,
         multiplier(equity, account.settings["max_margin_multiplier"]),
         reserved,
+        sum(
+            (
+                maintenance(holding.quantity, _price(holding, market, symbol, now))
+                for symbol, holding in account.holdings.items()
+            ),
+            ZERO,
+        ),
     )
+
+
+def _price(holding: Holding, market: Market, symbol: str, now: int) -> Decimal:
+    return market.mark(symbol, now) or holding.average_price
+
+
+def maintenance(quantity: Decimal, price: Decimal) -> Decimal:
+    """Return the margin that a holding needs, by the broker's table of prices."""
+    value = abs(quantity) * price
+    if quantity > 0:
+        if price < Decimal("2.5"):
+            return value
+        return value * (Decimal("0.5") if price < 6 else Decimal("0.3"))
+    if price < 5:
+        return max(abs(quantity) * Decimal("2.5"), value)
+    return max(abs(quantity) * 5, value * Decimal("0.3"))
 
 
 def reserved(order: Order, account: Account, market: Market, now: int) -> Decimal:

@@ -25,6 +25,8 @@ LARGEST_BODY = 1_000_000
 PER_MINUTE = 200
 # Faster than this a client is driven step by step and must never be held up.
 FASTEST_LIMITED = 120
+Answer = tuple[int, bytes, bytes]
+"""Status, content type and body."""
 WRITES = frozenset(("POST", "PATCH", "PUT", "DELETE"))
 
 
@@ -119,6 +121,7 @@ class Gate:
         self._exchange = exchange
         self._pacer = pacer
         self._faults = active
+        self._remembered: dict[tuple[str, str, bytes], tuple[float, Answer]] = {}
         self._limits = {
             "trading": RateLimit(pacer, per_minute),
             "data": RateLimit(pacer, per_minute),
@@ -153,6 +156,9 @@ class Gate:
             return
         scope.setdefault("state", {})["account"] = account
         watch = method in WRITES and not is_data
+        if method == "GET" and (old := self._stale(scope, account)) is not None:
+            await _send(send, *old)
+            return
         fault = self._faults.for_request(method, path, body)
         status, answered = 500, bytearray()
 
@@ -205,6 +211,10 @@ class Gate:
                 answer.extend(message.get("body", b""))
 
         await self._app(scope, _again(body, receive), keep)
+        if fault.kind == "stale":
+            until = time.monotonic() + fault.seconds
+            key = (scope["state"]["account"].id, scope["path"], scope["query_string"])
+            self._remembered[key] = until, (status, content_type, bytes(answer))
         if fault.kind == "hang_after_accepting":
             await asyncio.sleep(fault.seconds)
         if fault.kind == "504_after_accepting":
@@ -217,6 +227,15 @@ class Gate:
             await _send(send, status, content_type, content)
         else:
             await _send(send, status, content_type, bytes(answer))
+
+    def _stale(self, scope: Scope, account: Account) -> Answer | None:
+        """Return what a read was answered before, while a fault keeps it."""
+        key = (account.id, scope["path"], scope["query_string"])
+        until, answer = self._remembered.get(key, (0.0, None))
+        if time.monotonic() < until:
+            return answer
+        self._remembered.pop(key, None)
+        return None
 
     def _note(
         self,

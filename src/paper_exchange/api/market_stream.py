@@ -16,6 +16,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from paper_exchange import instants
 from paper_exchange.api.http import find_account
 from paper_exchange.exchange import Exchange
+from paper_exchange.faults import Faults
 from paper_exchange.instants import MINUTE
 from paper_exchange.market import bars, prints
 
@@ -43,9 +44,21 @@ class Connection:
     def __init__(self, socket: WebSocket) -> None:
         self._socket = socket
         self._as_msgpack = socket.headers.get("content-type") == "application/msgpack"
+        self.feed = str(socket.path_params["feed"])
+        self.before: list[Message] = []
+        """The last batch that it was sent."""
         self.account: str | None = None
         self.wanted: dict[str, set[str]] = {channel: set() for channel in CHANNELS}
         self.waiting: asyncio.Queue[list[Message]] = asyncio.Queue(MOST_WAITING)
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether it is open for the client's eyes only."""
+        return bool(self._socket.scope["state"].get("is_deaf"))
+
+    def become_deaf(self) -> None:
+        """Leave the connection open, without an answer to anything, pings included."""
+        self._socket.scope["state"]["is_deaf"] = True
 
     def wants(self, channel: str, symbol: str) -> bool:
         """Whether it subscribed to a symbol on a channel."""
@@ -111,8 +124,9 @@ def _packed(messages: list[Message]) -> list[Message]:
 class MarketStream:
     """Everyone who hears the market, and how far they have heard it."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, active: Faults) -> None:
         self._exchange = exchange
+        self._faults = active
         self._heard_until = exchange.now
         self.connections: list[Connection] = []
 
@@ -139,7 +153,30 @@ class MarketStream:
                 if listener.wants(channel, message["S"])
             ]
             for first in range(0, len(messages), MOST_AT_ONCE):
-                listener.put(messages[first : first + MOST_AT_ONCE])
+                self._put(listener, messages[first : first + MOST_AT_ONCE])
+
+    def _put(self, listener: Connection, messages: list[Message]) -> None:
+        """Hand a batch to a listener, as a fault has it."""
+        if listener.is_deaf:
+            return
+        fault = self._faults.for_prices(listener.feed)
+        kind = None if fault is None else fault.kind
+        if fault is not None and kind == "stream_delay":
+            later = asyncio.get_running_loop().call_later
+            later(fault.seconds, listener.put, messages)
+        elif kind == "stream_half_open":
+            listener.become_deaf()
+        elif kind not in ("stream_drop", "stream_mute"):
+            listener.put(messages[::-1] if kind == "stream_reorder" else messages)
+            if kind == "stream_duplicate":
+                listener.put(messages)
+            elif kind == "stream_replay":
+                listener.put(listener.before)
+            listener.before = messages
+
+    def refuses(self, connection: Connection) -> bool:
+        """Whether a fault turns a new connection away."""
+        return self._faults.refuses_stream(f"/v2/{connection.feed}", False)
 
     def _events(
         self, channel: str, symbol: str, since: int, until: int
@@ -222,6 +259,8 @@ def _answer(
             raise Refused(403, "already authenticated")
         key, secret = str(message.get("key", "")), str(message.get("secret", ""))
         account = find_account(exchange, key, secret)
+        if stream.refuses(connection):
+            account = None
         if account is None:
             raise Refused(402, "auth failed")
         if any(other.account == account.id for other in stream.connections):

@@ -1,7 +1,7 @@
 """The `trade_updates` stream at /stream."""
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
@@ -11,12 +11,13 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from paper_exchange.api.http import find_account
 from paper_exchange.exchange import Exchange
-from paper_exchange.faults import Faults
+from paper_exchange.faults import Fault, Faults
 from paper_exchange.transaction import Update
 
 router = APIRouter()
 # A client that reads nothing is cut off here: about an hour of a busy account.
 MOST_WAITING = 50_000
+REMEMBERED = 50
 
 
 class Subscriber:
@@ -30,6 +31,8 @@ class Subscriber:
 
     def put(self, message: dict[str, Any]) -> None:
         """Have a message sent; a client that is too slow loses its connection."""
+        if self._socket.scope["state"].get("is_deaf"):
+            return
         pack = msgpack.packb if self._as_msgpack else orjson.dumps
         try:
             self.frames.put_nowait(pack(message))
@@ -38,6 +41,10 @@ class Subscriber:
             self._task = asyncio.ensure_future(self._socket.close(1008))
             return
         self.unsent += 1
+
+    def become_deaf(self) -> None:
+        """Leave the connection open, without an answer to anything, pings included."""
+        self._socket.scope["state"]["is_deaf"] = True
 
     async def send_all(self) -> None:
         """Send frames as they come, until canceled."""
@@ -52,6 +59,10 @@ class TradeUpdates:
 
     def __init__(self, active: Faults) -> None:
         self._faults = active
+        self._told: defaultdict[str, deque[dict[str, Any]]] = defaultdict(
+            lambda: deque(maxlen=REMEMBERED)
+        )
+        self._kept_back: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
         self._listening: defaultdict[str, set[Subscriber]] = defaultdict(set)
 
     def publish(self, update: Update) -> None:
@@ -59,18 +70,49 @@ class TradeUpdates:
         listening = self._listening[update.account]
         if not listening:
             return
-        fault = self._faults.for_stream(update.data["order"]["client_order_id"])
-        if fault is not None and fault.kind in ("stream_drop", "stream_mute"):
-            return
+        fault = self._faults.for_event(update.data["order"]["client_order_id"])
         message = {"stream": "trade_updates", "data": update.data}
-        for subscriber in list(listening):
-            if fault is not None and fault.kind == "stream_delay":
-                loop = asyncio.get_running_loop()
-                loop.call_later(fault.seconds, subscriber.put, message)
-                continue
-            subscriber.put(message)
-            if fault is not None and fault.kind == "stream_duplicate":
+        told, kept_back = self._told[update.account], self._kept_back[update.account]
+        messages = [message, *kept_back]
+        kept_back.clear()
+        if fault is not None:
+            messages = self._struck(fault, update.account, messages)
+        told.append(message)
+        self._send(update.account, messages)
+
+    def _struck(
+        self, fault: Fault, account: str, messages: list[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Return what is sent at once when a fault strikes a message."""
+        message = messages[0]
+        later = asyncio.get_running_loop().call_later
+        if fault.kind == "stream_duplicate":
+            return [message, *messages]
+        if fault.kind == "stream_replay":
+            return [*messages, *list(self._told[account])[:1]]
+        if fault.kind == "stream_delay":
+            later(fault.seconds, self._send, account, messages)
+        elif fault.kind == "stream_reorder":
+            # Behind the next one; or alone, when there is none for a while.
+            self._kept_back[account] += messages
+            later(fault.seconds, self._give_back, account)
+        elif fault.kind == "stream_half_open":
+            for subscriber in self._listening[account]:
+                subscriber.become_deaf()
+        return []
+
+    def _give_back(self, account: str) -> None:
+        messages, self._kept_back[account] = self._kept_back[account], []
+        self._send(account, messages)
+
+    def _send(self, account: str, messages: list[dict[str, Any]]) -> None:
+        for subscriber in list(self._listening[account]):
+            for message in messages:
                 subscriber.put(message)
+
+    def is_heard(self, account: str) -> bool:
+        """Whether somebody listens to an account already."""
+        return bool(self._listening[account])
 
     @property
     def unsent(self) -> int:
@@ -146,7 +188,8 @@ def _answer(
         key = data.get("key_id") or message.get("key") or ""
         secret = data.get("secret_key") or message.get("secret") or ""
         found = find_account(exchange, str(key), str(secret))
-        if state.faults.refuses_streams():
+        second = found is not None and hub.is_heard(found.id)
+        if state.faults.refuses_stream("/stream", second):
             found = None
         status = "authorized" if found else "unauthorized"
         subscriber.put(

@@ -140,3 +140,41 @@ def test_a_fault_that_makes_no_sense_is_refused(trading: Any) -> None:
     ):
         answer = trading.raw("POST", "/control/faults", headers=AUTHORIZED, json=body)
         assert answer.status_code == 422, body
+
+
+def test_a_read_can_be_stale_for_a_while(trading: Any) -> None:
+    before = trading.raw("GET", "/v2/orders").json()
+    trading.control(
+        "/control/faults",
+        kind="stale",
+        method="GET",
+        path="/v2/orders",
+        count=1,
+        seconds=8,
+    )
+    assert trading.raw("GET", "/v2/orders").json() == before
+    place(trading, "unseen")
+    assert trading.raw("GET", "/v2/orders").json() == before
+    deadline = time.monotonic() + 30
+    while trading.raw("GET", "/v2/orders").json() == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def test_an_order_can_come_in_a_storm_of_executions(start: Any) -> None:
+    exchange = start(directory="storm")
+    exchange.control(advance_to="2026-09-14T14:00:00Z")
+    strike(exchange, "partial_storm", pieces=7, count=50)
+    body = {**order("many"), "type": "market", "qty": "20", "limit_price": None}
+    exchange.raw("POST", "/v2/orders", json={**body, "time_in_force": "day"})
+    exchange.control(advance_to="2026-09-14T14:30:00Z")
+
+    fills = exchange.raw("GET", "/v2/account/activities/FILL").json()
+    placed = exchange.raw(
+        "GET", "/v2/orders:by_client_order_id", params={"client_order_id": "many"}
+    ).json()
+
+    assert len(fills) >= 7
+    assert sum(float(fill["qty"]) for fill in fills) == 20
+    assert {fill["cum_qty"] for fill in fills} >= {"20"}
+    assert (placed["status"], placed["filled_qty"]) == ("filled", "20")

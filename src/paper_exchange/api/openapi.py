@@ -1,0 +1,135 @@
+"""The description of both APIs in OpenAPI, from the routes and what they may answer."""
+
+import re
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+METHODS = ("get", "post", "put", "patch", "delete")
+PAGED = "start end limit page_token sort"
+STOCKS = f"symbols feed currency adjustment asof {PAGED}"
+# The query parameters of each path; all are text, and most may be left out.
+QUERIES = {
+    "/v2/orders": "status limit after until direction nested symbols side asset_class "
+    "before_order_id after_order_id",
+    "/v2/orders/{order_id}": "nested",
+    "/v2/orders:by_client_order_id": "client_order_id",
+    "/v2/assets": "status asset_class exchange attributes",
+    "/v2/positions": "cancel_orders",
+    "/v2/positions/{name}": "qty percentage",
+    "/v2/calendar": "start end date_type",
+    "/v2/account/activities": "activity_types category date after until direction "
+    "page_size page_token",
+    "/v2/account/activities/{activity_type}": "date after until direction page_size "
+    "page_token",
+    "/v2/account/portfolio/history": "period timeframe intraday_reporting start end "
+    "pnl_reset date_end extended_hours cashflow_types",
+    "/v2/watchlists:by_name": "name",
+    "/v2/corporate_actions/announcements": "ca_types since until symbol cusip "
+    "date_type",
+    "/v1/corporate-actions": f"symbols cusips types ids {PAGED}",
+    "/v2/stocks/bars": f"timeframe {STOCKS}",
+    "/v2/stocks/trades": STOCKS,
+    "/v2/stocks/quotes": STOCKS,
+    "/v2/stocks/auctions": STOCKS,
+    "/v2/stocks/bars/latest": "symbols feed currency",
+    "/v2/stocks/trades/latest": "symbols feed currency",
+    "/v2/stocks/quotes/latest": "symbols feed currency",
+    "/v2/stocks/snapshots": "symbols feed currency",
+    "/v2/stocks/meta/conditions/{kind}": "tape",
+    "/v2/stocks/{symbol}/{kind}": f"timeframe feed currency adjustment asof {PAGED}",
+}
+TEXT = {"type": "string"}
+NUMBER = {"anyOf": [{"type": "number"}, TEXT]}
+BODIES: dict[str, dict[str, Any]] = {
+    "/v2/orders": {
+        "symbol": TEXT,
+        "qty": NUMBER,
+        "notional": NUMBER,
+        "side": {"enum": ["buy", "sell"]},
+        "type": {"enum": ["market", "limit", "stop", "stop_limit", "trailing_stop"]},
+        "time_in_force": {"enum": ["day", "gtc", "opg", "cls", "ioc", "fok"]},
+        "limit_price": NUMBER,
+        "stop_price": NUMBER,
+        "trail_price": NUMBER,
+        "trail_percent": NUMBER,
+        "extended_hours": {"type": "boolean"},
+        "client_order_id": TEXT,
+        "order_class": {"enum": ["", "simple", "bracket", "oco", "oto"]},
+        "take_profit": {"type": "object"},
+        "stop_loss": {"type": "object"},
+        "position_intent": TEXT,
+    },
+    "/v2/orders/{order_id}": {
+        "qty": NUMBER,
+        "time_in_force": TEXT,
+        "limit_price": NUMBER,
+        "stop_price": NUMBER,
+        "trail": NUMBER,
+        "client_order_id": TEXT,
+    },
+}
+ERRORS = {
+    "400": "Cannot be read.",
+    "401": "No keys.",
+    "403": "Not allowed to this account now.",
+    "404": "Does not exist.",
+    "405": "The path has no such method.",
+    "413": "The body is too large.",
+    "422": "Contradicts itself or the rules of the market.",
+    "429": "Too many requests.",
+}
+ERROR = {
+    "type": "object",
+    "required": ["code", "message"],
+    "properties": {"code": {"type": "integer"}, "message": TEXT},
+}
+
+
+def describe(app: FastAPI) -> None:
+    """Let the application answer its full description at /openapi.json."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = get_openapi(
+                title=app.title, version=app.version, routes=app.routes
+            )
+            app.openapi_schema = _completed(schema)
+        return app.openapi_schema
+
+    # FastAPI documents this assignment as the way to extend its schema.
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _completed(schema: dict[str, Any]) -> dict[str, Any]:
+    for path, operations in schema["paths"].items():
+        for method in METHODS:
+            operation = operations.get(method)
+            if operation is not None:
+                _complete(operation, path, method)
+    return schema
+
+
+def _complete(operation: dict[str, Any], path: str, method: str) -> None:
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": TEXT}
+        for name in re.findall(r"{(\w+)}", path)
+    ]
+    if method in ("get", "delete") or path == "/v2/watchlists:by_name":
+        parameters += [
+            {"name": name, "in": "query", "required": False, "schema": TEXT}
+            for name in QUERIES.get(path, "").split()
+        ]
+    operation["parameters"] = parameters
+    if method in ("post", "put", "patch"):
+        properties = BODIES.get(path, {})
+        content = {"schema": {"type": "object", "properties": properties}}
+        operation["requestBody"] = {"content": {"application/json": content}}
+    answers = operation["responses"]
+    if method == "delete":
+        answers |= {"207": {"description": "An answer for each."}}
+        answers |= {"200": {"description": "Done."}, "204": {"description": "Done."}}
+    for status, meaning in ERRORS.items():
+        content = {"application/json": {"schema": ERROR}}
+        answers[status] = {"description": meaning, "content": content}
