@@ -1,4 +1,4 @@
-"""What a new user sees: one line, a link, and a market that trades before their eyes."""
+"""What a new user sees: one line, a link, and a market that trades as they watch."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""The database is what the design document and the models say, and roles may no more."""
+"""The database is what design and models say, and roles may do no more."""
 
 from collections.abc import Callable, Iterator
 
