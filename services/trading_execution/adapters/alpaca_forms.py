@@ -6,10 +6,6 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from alpaca.trading.enums import ActivityType
-from alpaca.trading.enums import OrderStatus as Word
-from alpaca.trading.enums import TradeEvent
-
 from trading_core.calendar import NEW_YORK
 from trading_core.money import ZERO
 from trading_execution.domain.order_status import OrderStatus
@@ -23,53 +19,54 @@ from trading_execution.ports import (
 )
 from trading_system.clock import ClockReading
 
+# The words are held against alpaca-py's by a test; its import would bring pandas.
 MEANING: dict[str, OrderStatus] = {
-    Word.NEW: OrderStatus.ACCEPTED,
-    Word.ACCEPTED: OrderStatus.ACCEPTED,
-    Word.ACCEPTED_FOR_BIDDING: OrderStatus.ACCEPTED,
-    Word.PENDING_NEW: OrderStatus.ACCEPTED,
-    Word.PENDING_REVIEW: OrderStatus.ACCEPTED,
-    Word.HELD: OrderStatus.ACCEPTED,
-    Word.STOPPED: OrderStatus.ACCEPTED,
-    Word.SUSPENDED: OrderStatus.ACCEPTED,
-    Word.CALCULATED: OrderStatus.ACCEPTED,
+    "new": OrderStatus.ACCEPTED,
+    "accepted": OrderStatus.ACCEPTED,
+    "accepted_for_bidding": OrderStatus.ACCEPTED,
+    "pending_new": OrderStatus.ACCEPTED,
+    "pending_review": OrderStatus.ACCEPTED,
+    "held": OrderStatus.ACCEPTED,
+    "stopped": OrderStatus.ACCEPTED,
+    "suspended": OrderStatus.ACCEPTED,
+    "calculated": OrderStatus.ACCEPTED,
     # Done until tomorrow: a `gtc` order comes back.
-    Word.DONE_FOR_DAY: OrderStatus.ACCEPTED,
+    "done_for_day": OrderStatus.ACCEPTED,
     # A wish only: until it is granted the order may still fill.
-    Word.PENDING_CANCEL: OrderStatus.ACCEPTED,
-    Word.PENDING_REPLACE: OrderStatus.ACCEPTED,
-    Word.PARTIALLY_FILLED: OrderStatus.PARTIALLY_FILLED,
-    Word.FILLED: OrderStatus.FILLED,
-    Word.CANCELED: OrderStatus.CANCELED,
+    "pending_cancel": OrderStatus.ACCEPTED,
+    "pending_replace": OrderStatus.ACCEPTED,
+    "partially_filled": OrderStatus.PARTIALLY_FILLED,
+    "filled": OrderStatus.FILLED,
+    "canceled": OrderStatus.CANCELED,
     # We never replace; the broker does, for a corporate action. This one is over.
-    Word.REPLACED: OrderStatus.CANCELED,
-    Word.EXPIRED: OrderStatus.EXPIRED,
-    Word.REJECTED: OrderStatus.REJECTED,
+    "replaced": OrderStatus.CANCELED,
+    "expired": OrderStatus.EXPIRED,
+    "rejected": OrderStatus.REJECTED,
 }
 
-FILLS = frozenset({TradeEvent.FILL.value, TradeEvent.PARTIAL_FILL.value})
+FILLS = frozenset({"fill", "partial_fill"})
 
 _KINDS: dict[str, str] = {
-    ActivityType.FEE: "fee",
-    ActivityType.CFEE: "fee",
-    ActivityType.PTC: "fee",
-    ActivityType.INT: "interest",
-    ActivityType.DIV: "dividend",
-    ActivityType.DIVCGL: "dividend",
-    ActivityType.DIVCGS: "dividend",
-    ActivityType.DIVNRA: "dividend",
-    ActivityType.DIVROC: "dividend",
-    ActivityType.DIVTXEX: "dividend",
-    ActivityType.DIVWH: "dividend",
-    ActivityType.CIL: "split",
-    ActivityType.SPLIT: "split",
-    ActivityType.SPIN: "split",
-    ActivityType.CSD: "transfer",
-    ActivityType.CSW: "transfer",
-    ActivityType.JNLC: "transfer",
-    ActivityType.JNLS: "transfer",
-    ActivityType.ACATC: "transfer",
-    ActivityType.ACATS: "transfer",
+    "FEE": "fee",
+    "CFEE": "fee",
+    "PTC": "fee",
+    "INT": "interest",
+    "DIV": "dividend",
+    "DIVCGL": "dividend",
+    "DIVCGS": "dividend",
+    "DIVNRA": "dividend",
+    "DIVROC": "dividend",
+    "DIVTXEX": "dividend",
+    "DIVWH": "dividend",
+    "CIL": "split",
+    "SPLIT": "split",
+    "SPIN": "split",
+    "CSD": "transfer",
+    "CSW": "transfer",
+    "JNLC": "transfer",
+    "JNLS": "transfer",
+    "ACATC": "transfer",
+    "ACATS": "transfer",
     # Split and stock dividend as they are named in newer pages of the broker.
     "SSP": "split",
     "SSO": "split",
@@ -159,7 +156,7 @@ def activity(body: Any) -> BrokerActivity | None:
     """Return a fee, dividend, split or transfer; None for an execution."""
     fields = _object(body)
     said = _text(fields, "activity_type")
-    if said == ActivityType.FILL.value:
+    if said == "FILL":
         return None
     return BrokerActivity(
         activity_id=_text(fields, "id"),
