@@ -57,6 +57,7 @@ def create(
     app.state.trade_updates = trade_updates.TradeUpdates(active)
     app.state.market_stream = market_stream.MarketStream(exchange, active)
     exchange.journal.listeners.append(app.state.trade_updates.publish)
+    exchange.journal.is_heard = app.state.trade_updates.is_heard
     pacer.after_step.append(app.state.market_stream.publish)
     for module in (
         orders,

@@ -26,6 +26,8 @@ class Journal:
         self.now = int(facts.get("now", start))
         self.identity = Identity(seed, int(facts.get("count", 0)))
         self.listeners: list[Listener] = []
+        # Whether anybody hears of an account; its events are not made up otherwise.
+        self.is_heard: Callable[[str], bool] = lambda _: True
         self._store = store
         self._tape = tape
         self._stamp = int(facts.get("stamp", 0))
@@ -83,6 +85,8 @@ class Journal:
             return
         if execution is None and event != "pending_new":
             execution = self.identity.next()
+        if not self.is_heard(order.account):
+            return
         data = {
             "event": event,
             "execution_id": execution,

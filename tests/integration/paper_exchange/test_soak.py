@@ -10,7 +10,7 @@ import pytest
 pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 SYMBOLS = ("KO", "PEP", "AAPL", "XOM", "JPM")
-ROUNDS, WARM_UP = 240, 80
+ROUNDS, WARM_UP = 120, 40
 GROWTH = 1.25
 
 

@@ -275,3 +275,12 @@ def test_the_same_requests_at_the_same_times_give_the_same_bytes(build: Build) -
         made.advance(made.sessions.days[2].open + 30 * MINUTE)
         answers.append([place(made, symbol) for symbol in ("KO", "AMD", "TSLA")])
     assert answers[0] == answers[1]
+
+
+def test_a_float_of_a_client_is_taken_as_it_is_written(exchange: Exchange) -> None:
+    placed = place(
+        exchange, qty=0.1, type="limit", limit_price=40.07, extended_hours=False
+    )
+
+    assert (placed["qty"], placed["limit_price"]) == ("0.1", "40.07")
+    assert order(exchange, placed).quantity == Decimal("0.1")
