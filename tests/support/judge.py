@@ -72,7 +72,9 @@ def _every_signal_has_one_outcome(connection: Connection) -> int:
         connection,
         "select s.signal_id from strategy_engine.strategy_signals s full join"
         " risk_management.risk_outcomes r using (signal_id)"
-        " where s.signal_id is null or r.signal_id is null",
+        " where r.signal_id is null"
+        # An order by hand is asked of risk itself: no strategy made its signal.
+        " or (s.signal_id is null and r.strategy <> 'manual')",
     )
     assert not lonely, lonely[:5]
     unchecked = rows(
