@@ -49,7 +49,8 @@ class Measure:
         if self.value > breach or (self.value == breach and not self.drifts):
             return Severity.WARNING if self.drifts else Severity.CRITICAL
         if self.warns and self.limit > 0 and self.value >= self.limit * WARN_AT:
-            return Severity.WARNING
+            # To be fully invested is what strategies aim at; to lose is not.
+            return Severity.INFO if self.drifts else Severity.WARNING
         return None
 
     @property
@@ -84,6 +85,9 @@ def monitor(
         if severity is None:
             continue
         word = "warning" if measure.value < measure.limit else "breach"
+        where = (measure.scope, measure.scope_id)
+        if word == "breach" and tx.breakers.has_tripped(*where, measure.type, day):
+            continue  # the breaker has told it
         type = f"{measure.type}_{word}"
         event = tx.events.record(
             dedup_key=f"{type}:{measure.scope}:{measure.scope_id}:{day}",

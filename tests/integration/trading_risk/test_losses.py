@@ -184,6 +184,23 @@ def test_nearing_a_limit_is_warned_of_once_a_session_and_told_once(
     assert (alert["type"], alert["severity"]) == ("daily_loss_warning", "warning")
 
 
+def test_what_a_breaker_has_told_is_not_told_again(account: Any) -> None:
+    mark(account, "100000", NOON - timedelta(hours=2))
+    mark(account, "97000", NOON)
+    with account.database.transaction() as tx:
+        assert operations.monitor(tx, account.surroundings, NOON)[1] == []
+
+
+def test_being_invested_is_noted_and_no_warning(account: Any) -> None:
+    for symbol in ("AAPL", "MSFT", "XOM"):
+        account.holds(symbol, "90", "100")
+    account.limit("max_gross_exposure", "0.3")
+    with account.database.transaction() as tx:
+        operations.monitor(tx, account.surroundings, NOON, at_closes=True)
+        (event,) = operations.announce(tx)
+    assert (event.type, event.severity) == ("gross_exposure_warning", "info")
+
+
 def test_a_full_position_is_no_breach_until_it_has_grown_by_a_tenth(
     account: Any,
 ) -> None:
