@@ -132,7 +132,7 @@ def test_books_that_do_not_hold_are_named_by_the_doctor(stack: Stack) -> None:
         "the strategies' parts add up to the positions",
         "positions",
     ]
-    assert f"{held.symbol} {held.quantity + 1} here" in failed[-1]
+    assert f"{held.symbol} {(held.quantity + 1).normalize():f} here" in failed[-1]
 
 
 def test_status_shows_every_process_and_down_leaves_none(stack: Stack) -> None:

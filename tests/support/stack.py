@@ -183,15 +183,16 @@ class Stack:
         """Return the services as a caller sees them."""
         return Services(self.settings(caller), timeout=60)
 
-    def browser(self) -> httpx.Client:
-        """Return a client that is signed in to the dashboard."""
+    @contextmanager
+    def browser(self) -> Iterator[httpx.Client]:
+        """Yield a client that is signed in to the dashboard."""
         gateway = self.run.urls["gateway"]
-        client = httpx.Client(
-            base_url=gateway, follow_redirects=True, timeout=30, trust_env=False
-        )
         secret = self.secrets.session.get_secret_value()
-        client.get(login.link(gateway, secret, utc_now())).raise_for_status()
-        return client
+        with httpx.Client(
+            base_url=gateway, follow_redirects=True, timeout=30, trust_env=False
+        ) as client:
+            client.get(login.link(gateway, secret, utc_now())).raise_for_status()
+            yield client
 
     def engine(self) -> Engine:
         """Return the database, as its owner."""
