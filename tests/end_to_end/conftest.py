@@ -1,7 +1,7 @@
 """A stack of its own, started by the command line, that replays bars we made."""
 
 import pytest
-from stack import Stack, write_bars
+from stack import write_bars
 
 
 @pytest.fixture(scope="session")
