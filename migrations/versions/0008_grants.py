@@ -70,10 +70,10 @@ begin
         ' strategy_engine.strategies'),
       ('trading_risk', 'execution', 'execution.positions, execution.orders,'
         ' execution.ledger, execution.account_snapshots, execution.trades,'
-        ' execution.reconciliation_runs'),
-      ('trading_execution', 'data_ingestion', 'data_ingestion.market_data'),
+        ' execution.strategy_positions, execution.reconciliation_runs'),
       ('trading_analytics', 'execution', 'execution.orders, execution.trades,'
-        ' execution.ledger, execution.positions, execution.account_snapshots'),
+        ' execution.ledger, execution.positions, execution.strategy_positions,'
+        ' execution.account_snapshots'),
       ('trading_analytics', 'strategy_engine', 'strategy_engine.decisions,'
         ' strategy_engine.strategy_signals, strategy_engine.strategies'),
       ('trading_analytics', 'risk_management', 'risk_management.risk_outcomes'),

@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from trading_system.clock import utc_now
 from trading_system.database import Database, Tx, connection_lost
 from trading_system.messaging import EventHandlers, NewerEvent
-from trading_system.models import ConsumerCursor, DeadLetter, HandledEvent, LoggedEvent
+from trading_system.models import ConsumerCursor, DeadLetter, LoggedEvent
 
 BATCH = 200
 LOOK_AGAIN = 1.0
@@ -27,6 +27,13 @@ LOOK_AGAIN = 1.0
 
 RETRIES = tuple(timedelta(seconds=s) for s in (1, 5, 30, 120, 600))
 """How long a failed event waits before each further attempt; then it is parked."""
+
+
+# Written once: it runs for every event.
+_TAKE_IN = text(
+    "insert into shared.inbox (consumer, event_id, seq)"
+    " values (:consumer, :event_id, :seq) on conflict do nothing returning seq"
+)
 
 
 class Consumer(Generic[Tx]):
@@ -172,10 +179,8 @@ class Consumer(Generic[Tx]):
 
     def _handle_once(self, tx: Tx, row: Row[Any]) -> bool:
         inserted = tx.session.execute(
-            insert(HandledEvent)
-            .values(consumer=self.on.consumer, event_id=row.event_id, seq=row.seq)
-            .on_conflict_do_nothing()
-            .returning(HandledEvent.seq)
+            _TAKE_IN,
+            {"consumer": self.on.consumer, "event_id": row.event_id, "seq": row.seq},
         ).first()
         if inserted is None:
             return False

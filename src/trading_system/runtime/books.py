@@ -1,17 +1,16 @@
 """Our books against the broker's and against each other, asked over HTTP alone."""
 
+import functools
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
-
-import httpx
 
 from trading_system.clients import Services
 from trading_system.config.settings import Settings
 from trading_system.contracts.system import IdentityView
 from trading_system.errors import Unavailable
-from trading_system.runtime import broker_account, callers
+from trading_system.runtime import callers
 from trading_system.runtime.data_directory import DataDirectory
 from trading_system.runtime.finding import Finding, State
 from trading_system.runtime.run_file import Run
@@ -28,7 +27,8 @@ def check(settings: Settings, place: DataDirectory, run: Run) -> list[Finding]:
     """Return everything that must hold in the books, and how it does."""
     secrets = Secrets.open(place.secrets)
     asking = callers.settings_of(settings, run, secrets, "cli")
-    with Services(asking) as services, _broker(settings, secrets, run) as broker:
+    broker = Broker(settings, secrets, run)
+    with Services(asking) as services:
         for _ in range(LOOKS - 1):
             findings = _look(services, broker)
             if all(finding.state is State.PASS for finding in findings):
@@ -38,14 +38,10 @@ def check(settings: Settings, place: DataDirectory, run: Run) -> list[Finding]:
         return _look(services, broker)
 
 
-def _look(services: Services, broker: httpx.Client) -> list[Finding]:
+def _look(services: Services, broker: "Broker") -> list[Finding]:
     account = services.execution.account()
     ours = {each.symbol: each.quantity for each in services.execution.positions()}
-    theirs = {
-        str(each["symbol"]): Decimal(each["qty"])
-        for each in _answer(broker, "/v2/positions")
-    }
-    cash = Decimal(_answer(broker, "/v2/account")["cash"])
+    theirs, cash = broker.positions(), broker.cash()
     portfolio = services.analytics.portfolio()
     recorded = services.execution.equity(account.market_time)
     chain = [identity for service in services.all for identity in service.books()]
@@ -120,25 +116,48 @@ def _shown(value: Decimal | None) -> str:
     return "none" if value is None else f"{value:.2f}"
 
 
-def _broker(settings: Settings, secrets: Secrets, run: Run) -> httpx.Client:
-    simulated = "exchange" in run.urls
-    key = secrets.exchange_key if simulated else settings.alpaca_api_key
-    secret = secrets.exchange_secret if simulated else settings.alpaca_secret_key
-    return httpx.Client(
-        base_url=run.urls.get("exchange", settings.alpaca_base_url),
-        headers=broker_account.headers(
-            key.get_secret_value(), secret.get_secret_value()
-        ),
-        timeout=10,
-        trust_env=False,
-    )
+class Broker:
+    """The broker, asked by its own client and not by the adapter that is judged."""
 
+    def __init__(self, settings: Settings, secrets: Secrets, run: Run) -> None:
+        # Imported here: it brings pandas, which no other command should wait for.
+        from alpaca.trading.client import TradingClient
 
-def _answer(broker: httpx.Client, path: str) -> Any:
-    try:
-        return broker.get(path).raise_for_status().json()
-    except httpx.HTTPError as error:
-        raise Unavailable(
-            f"The broker does not answer {path} ({type(error).__name__}).",
-            remedy="Try again later.",
-        ) from error
+        simulated = "exchange" in run.urls
+        key = secrets.exchange_key if simulated else settings.alpaca_api_key
+        secret = secrets.exchange_secret if simulated else settings.alpaca_secret_key
+        self._client = TradingClient(
+            key.get_secret_value(),
+            secret.get_secret_value(),
+            url_override=run.urls.get("exchange", settings.alpaca_base_url),
+            raw_data=True,
+        )
+        session = self._client._session
+        session.trust_env = False
+        # It knows no time-out of its own.
+        self._client._session.request = functools.partial(  # type: ignore[method-assign]
+            session.request, timeout=10
+        )
+
+    def positions(self) -> dict[str, Decimal]:
+        """Return the shares of each symbol that the broker holds for the account."""
+        rows = self._ask(self._client.get_all_positions)
+        return {str(row["symbol"]): Decimal(row["qty"]) for row in rows}
+
+    def cash(self) -> Decimal:
+        """Return the account's cash."""
+        return Decimal(self._ask(self._client.get_account)["cash"])
+
+    def _ask(self, question: Callable[[], Any]) -> Any:
+        try:
+            return question()
+        except (OSError, ValueError) as error:
+            raise Unavailable(
+                f"The broker does not answer ({type(error).__name__}).",
+                remedy="Try again later.",
+            ) from error
+        except Exception as error:  # the client's own error is no OSError
+            raise Unavailable(
+                f"The broker answered with an error: {error}.",
+                remedy="See Alpaca's status page, or `trading logs exchange`.",
+            ) from error

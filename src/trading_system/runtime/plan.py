@@ -209,6 +209,8 @@ class Plan:
             known = self.stamp.model_copy(update={"account_id": account})
             stamp.stamp_directory(self.place.stamp, known)
             stamp.stamp_database(self.databases.owner_url, known)
+            salt = self.secrets.salt.get_secret_value()
+            stamp.keep_salt(self.databases.owner_url, salt)
             return True
 
         await in_thread(bind)

@@ -110,6 +110,16 @@ def stamp_database(owner: str, stamp: Stamp) -> None:
                 )
 
 
+def keep_salt(owner: str, salt: str) -> None:
+    """Keep what sets this installation's order ids apart from any other's."""
+    with databases.connected(owner) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "insert into shared.system_config (config_key, config_value, description)"
+            " values ('installation_salt', %s, %s) on conflict (config_key) do nothing",
+            (Json(salt), "Sets this installation's order ids apart."),
+        )
+
+
 def _stamp_of(connection: Connection) -> Stamp | None:
     with connection.cursor() as cursor:
         cursor.execute(
