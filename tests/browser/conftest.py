@@ -80,7 +80,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: while it lives the thread has a running event loop, in which
+# no other test could start one.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """A headless browser; tests are skipped where there is none."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
