@@ -153,9 +153,8 @@ def test_without_scripts_pages_read_and_halt_works(serve, chromium):
     )
     page.get_by_role("link", name="Halt", exact=True).click()
     page.get_by_role("button", name="Flatten everything").click()
-    assert page.get_by_text(
-        "Only orders that flatten positions may leave."
-    ).is_visible()
+    said = page.get_by_text("Only orders that flatten positions may leave.")
+    expect(said).to_be_visible()
     assert fake.state is TradingState.HALTED
     context.close()
 
@@ -173,9 +172,11 @@ def test_what_was_unfolded_stays_so_when_its_section_is_fetched_again(serve, loo
     page = tab.open(f"/explain/signal/{bought.signal_id}")
     page.get_by_text("Ids and history").click()
     page.wait_for_timeout(2500)
-    for order in fake.answers["execution", f"/orders/by-signal/{bought.signal_id}"]:
-        path = ("execution", f"/orders/{order.order_id}")
-        fake.answers[path] = order.model_copy(update={"broker_order_id": "moved-on"})
+    path = ("execution", f"/orders/by-signal/{bought.signal_id}")
+    fake.answers[path] = [
+        order.model_copy(update={"broker_order_id": "moved-on"})
+        for order in fake.answers[path]
+    ]
     fake.events.append(filled(1))
     expect(page.get_by_text("moved-on")).to_be_visible()
     assert not tab.faults
