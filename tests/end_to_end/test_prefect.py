@@ -58,7 +58,7 @@ def runs_of(stack: Stack, flow: str) -> list[dict[str, Any]]:
         stack,
         "/flow_runs/filter",
         flows={"name": {"any_": [flow]}},
-        flow_runs={"parent_flow_run_id": {"is_null_": True}},
+        flow_runs={"parent_task_run_id": {"is_null_": True}},
         sort="EXPECTED_START_TIME_ASC",
         limit=200,
     )

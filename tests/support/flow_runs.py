@@ -39,7 +39,7 @@ JOURNALS = (
     "shared.job_runs",
     "shared.inbox",
     "shared.consumers",
-    # Workers compare the books, look at the system and send mail on the machine's clock.
+    # Workers compare the books, look at the system and mail on the machine's clock.
     "execution.reconciliation_",
     "risk_management.books_state",
     "notification.health_",
