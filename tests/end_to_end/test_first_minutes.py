@@ -78,7 +78,7 @@ def test_the_first_hour_trades_and_the_page_shows_it_without_reload(
     assert loaded and "SIMULATED" in page.title()
     with stack.services() as services:
         filled = until(
-            lambda: [o for o in services.execution.orders(limit=50) if o.trades],
+            lambda: [o for o in services.execution.orders() if o.filled_quantity],
             "an order that filled",
         )
         position = until(services.execution.positions, "a position")[0]
