@@ -12,15 +12,28 @@ from trading_system.vocabulary import identity
 
 
 def follow_round_trips(
-    tx: AnalyticsTransaction, feed: str, strategy: str, symbol: str
+    tx: AnalyticsTransaction,
+    feed: str,
+    strategy: str,
+    symbol: str,
+    *,
+    again: bool = False,
 ) -> int:
-    """Bring the round trips of a strategy in a symbol to what was executed."""
+    """Bring the round trips of a strategy in a symbol to what was executed.
+
+    Those that are known to have ended are measured once, unless asked for `again`:
+    an execution is followed in a time that does not grow with the past.
+    """
     traded = tx.books.executions(strategy, symbol)
     by_trade = {str(one.trade_id): one for one in traded}
+    all_known = tx.results.round_trips_in(strategy, symbol)
     changed = 0
     for trip in round_trips(one.execution for one in traded):
+        first = by_trade[trip.entry_reference].trade_id
+        known = all_known.get(_identity(strategy, first))
+        if known is not None and not again and _is_settled(known, trip):
+            continue
         row = _row(tx, feed, strategy, trip, by_trade)
-        known = tx.results.round_trip(row.round_trip_id)
         was_open = known is None or known.exit_time is None
         changed += tx.results.put(row)
         if was_open and trip.closed_at is not None:
@@ -40,7 +53,7 @@ def follow_round_trips(
 def analyze_trades(tx: AnalyticsTransaction, feed: str) -> AnalyticsRunResult:
     """Measure every round trip: excursions, holding time, slippage."""
     pairs = tx.books.traded_pairs()
-    changed = sum(follow_round_trips(tx, feed, *pair) for pair in pairs)
+    changed = sum(follow_round_trips(tx, feed, *pair, again=True) for pair in pairs)
     closed = tx.results.round_trips(closed=True, limit=100_000)
     net = sum((row.net_pnl or Decimal(0) for row in closed), Decimal(0))
     return AnalyticsRunResult(
@@ -49,6 +62,11 @@ def analyze_trades(tx: AnalyticsTransaction, feed: str) -> AnalyticsRunResult:
         changed=changed,
         summary=f"{len(closed)} closed trades, net {net:.2f}, {changed} rows changed",
     )
+
+
+def _is_settled(known: RoundTripRow, trip: RoundTrip) -> bool:
+    ended = known.exit_time is not None and known.exit_time == trip.closed_at
+    return ended and known.quantity == trip.quantity
 
 
 def _row(

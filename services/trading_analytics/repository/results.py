@@ -116,6 +116,13 @@ class Results:
         """Return a round trip, or None."""
         return self._session.get(RoundTripRow, round_trip_id)
 
+    def round_trips_in(self, strategy: str, symbol: str) -> dict[UUID, RoundTripRow]:
+        """Return a strategy's round trips in a symbol, by their ids."""
+        query = select(RoundTripRow).where(
+            RoundTripRow.strategy == strategy, RoundTripRow.symbol == symbol
+        )
+        return {row.round_trip_id: row for row in self._session.scalars(query)}
+
     def reports(self, limit: int = 100) -> list[ReportRow]:
         """Return reports, newest first."""
         query = select(ReportRow).order_by(desc(ReportRow.created_at)).limit(limit)

@@ -86,6 +86,23 @@ def test_excursions_and_slippage_are_measured_between_entry_and_exit(
     assert trip["slippage_bps"] == pytest.approx(20 / 2040 * 10_000)
 
 
+def test_what_has_ended_is_measured_again_only_when_trades_are_analyzed(
+    books: Books,
+) -> None:
+    books.fill("buy", "10", "100", at(MONDAY, 15))
+    books.fill("sell", "10", "104", at(MONDAY, 17))
+    books.follow()
+    # A bar that came late, as after an outage of the feed.
+    books.bar("AAPL", at(MONDAY, 16), 104, low=95, high=106)
+    books.fill("buy", "1", "104", at(TUESDAY, 15))
+    books.follow()
+    (ended,) = [row for row in books.rows("round_trips") if row["exit_time"]]
+    assert (ended["mae"], ended["bars_held"]) == (0, 0)
+    assert books.analyze().changed == 1
+    (ended,) = [row for row in books.rows("round_trips") if row["exit_time"]]
+    assert (ended["mae"], ended["bars_held"]) == (-50, 1)
+
+
 def test_two_strategies_in_one_symbol_have_trips_of_their_own(books: Books) -> None:
     books.fill("buy", "10", "100", at(MONDAY, 15))
     books.fill("sell", "10", "100", at(MONDAY, 15), strategy="reversal")
