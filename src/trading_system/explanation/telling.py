@@ -29,7 +29,9 @@ def sentence(found: Records) -> str:
         verb = "Bought" if order.side == "buy" else "Sold"
         amount = words.quantity(order.filled_quantity)
         at = words.price(order.average_fill_price)
-        when = words.day_time(order.first_fill_at)
+        # Of the market: `first_fill_at` is the time of the machine that heard of it.
+        first = min((trade.timestamp for trade in found.trades), default=None)
+        when = words.day_time(first or order.market_time)
         told = f"{verb} {amount} {order.symbol} at ${at} on {when}, because {because}."
         trip = found.round_trip
         if trip is not None and trip.net_pnl is not None and trip.exit_time is not None:
