@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.integration, pytest.mark.long]
+pytestmark = [pytest.mark.integration, pytest.mark.soak]
 
 SYMBOLS = ("KO", "PEP", "AAPL", "XOM", "JPM")
 ROUNDS, WARM_UP = 120, 40
