@@ -184,6 +184,7 @@ def test_a_session_is_traded_through_prefect(stack: Stack) -> None:
             for run in runs_of(stack, name)
             if run["parameters"].get("scheduled_for")
         ]
+        assert run["state_name"] == "Completed", name
         assert name.replace("_", "-") in artifacts_of(stack, run["id"])
     counted = judge(stack)
     assert counted["decisions"] == BARS * 4

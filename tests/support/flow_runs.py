@@ -196,6 +196,13 @@ class Floor:
         self.settle()
         return end
 
+    def comes_true(self, query: str) -> None:
+        """Wait, while market time stands, until a query finds something."""
+        deadline = monotonic() + PATIENCE
+        while not self.value(query):
+            assert monotonic() < deadline, f"it never came to pass: {query}"
+            sleep(0.1)
+
     def until(self, query: str, limit: int = 40) -> None:
         """Fetch bar after bar until a query finds something."""
         for _ in range(limit):
