@@ -136,6 +136,10 @@ def slot_of(entry: Entry, scheduled_for: datetime | None, mode: TradingMode) -> 
         # Market slots and the machine's time of a person's click must not be compared.
         return Slot(f"{entry.job} on demand", planned, owner, None)
     due = scheduled_for or planned
+    simulated = mode is TradingMode.SIMULATED
+    if simulated and scheduled_for is not None and not entry.by_market:
+        # The conductor's run of a flow whose timetable is the machine's.
+        return Slot(f"{entry.job} by market time", due, owner, None)
     return Slot(entry.job, due, owner, entry.distance(due, mode))
 
 

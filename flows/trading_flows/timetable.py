@@ -82,7 +82,7 @@ VALIDATE_DATA_QUALITY = Entry(
     "validate_data_quality", INGESTION, "30 18 * * 1-5", DAY, by_market=True
 )
 ARCHIVE_OLD_DATA = Entry("archive_old_data", INGESTION, "0 6 * * 6", 7 * DAY)
-RUN_STRATEGY = Entry("run_strategy", STRATEGY)
+RUN_STRATEGY = Entry("run_strategy", STRATEGY, by_market=True)
 CALCULATE_INDICATORS = Entry("calculate_indicators", STRATEGY)
 GENERATE_SIGNALS = Entry("generate_signals", STRATEGY)
 BACKTEST_STRATEGY = Entry("backtest_strategy", STRATEGY, "0 19 * * 1-5", DAY)

@@ -62,6 +62,9 @@ class Pacer:
     def stop(self) -> None:
         """Let time stand still."""
         self.catch_up()
+        self._stand()
+
+    def _stand(self) -> None:
         self.is_running = False
         self._keep("stop")
 
@@ -113,7 +116,7 @@ class Pacer:
             exchange.journal.commit()
         self._tell()
         if self.is_at_end:
-            self.stop()
+            self._stand()
 
     def _tell(self) -> None:
         for told in self.after_step:

@@ -1,5 +1,6 @@
 """A file of bars comes out of the exchange as it went in."""
 
+import time
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,20 @@ def test_bars_before_the_start_are_history_and_later_ones_are_unknown(
     exchange.control(advance_to="2024-07-05T14:00:00Z")
     state = exchange.control()
     assert (state["now"], state["at_end"]) == ("2024-07-03T17:05:00Z", True)
+
+
+def test_a_clock_that_runs_into_the_end_of_the_bars_stands_there(
+    start: Any, tmp_path: Path
+) -> None:
+    path = written(hours(), tmp_path / "bars.parquet")
+    exchange = start("--replay", path, "--from", "2024-07-02", "--to", "2024-07-03")
+    exchange.control(advance_to="2024-07-03T17:04:30Z")
+    exchange.control(run=600)
+    deadline = time.monotonic() + 30
+    while not (state := exchange.control())["at_end"]:
+        assert time.monotonic() < deadline, state
+        time.sleep(0.02)
+    assert (state["now"], state["running"]) == ("2024-07-03T17:05:00Z", False)
 
 
 def test_orders_of_a_bars_end_fill_at_the_next_bars_open(
