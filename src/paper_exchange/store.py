@@ -131,7 +131,7 @@ class Store:
                     ),
                 )
             run("commit")
-        except BaseException:
+        except BaseException:  # whatever it was, nothing half-written may stay
             # A transaction half written may not stay open, whatever ends it.
             run("rollback")
             raise

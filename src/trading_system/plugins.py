@@ -199,7 +199,7 @@ def _import_file(name: str, path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except BaseException:
+    except BaseException:  # a half-imported module must not stay
         del sys.modules[name]
         raise
     return module

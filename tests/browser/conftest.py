@@ -80,8 +80,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-# Not for the whole session: while it lives the thread has a running event loop, in which
-# no other test could start one.
+# Not for the whole session: while it lives the thread has a running event loop, in
+# which no other test could start one.
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """A headless browser; tests are skipped where there is none."""

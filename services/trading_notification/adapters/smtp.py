@@ -45,7 +45,7 @@ class SmtpMailer:
             server = smtplib.SMTP(self._host, self._port, timeout=TIMEOUT)
         try:
             self._secure(server, context)
-        except BaseException:
+        except BaseException:  # the connection is closed, then it goes on
             server.close()
             raise
         return server

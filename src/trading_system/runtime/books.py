@@ -135,9 +135,8 @@ class Broker:
         session = self._client._session
         session.trust_env = False
         # It knows no time-out of its own.
-        self._client._session.request = functools.partial(  # type: ignore[method-assign]
-            session.request, timeout=10
-        )
+        patient = functools.partial(session.request, timeout=10)
+        session.request = patient  # type: ignore[method-assign]
 
     def positions(self) -> dict[str, Decimal]:
         """Return the shares of each symbol that the broker holds for the account."""
