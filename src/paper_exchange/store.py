@@ -132,7 +132,6 @@ class Store:
                 )
             run("commit")
         except BaseException:  # whatever it was, nothing half-written may stay
-            # A transaction half written may not stay open, whatever ends it.
             run("rollback")
             raise
 
