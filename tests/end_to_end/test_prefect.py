@@ -155,7 +155,7 @@ def test_a_run_for_a_bar_is_picked_up_and_takes_it_in(stack: Stack) -> None:
     assert shown == {"fetch-market-data", "validate-data-quality"}
 
 
-@pytest.mark.long
+@pytest.mark.soak
 @pytest.mark.timeout(1500)
 def test_a_session_is_traded_through_prefect(stack: Stack) -> None:
     stack.wait_for_end(900)
