@@ -175,36 +175,28 @@ class Evaluation:
 
 
 AnyProposal = TypeVar("AnyProposal", bound=Proposal)
-Check = Callable[[AnyProposal, Limits, Decimal], CheckResult]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check says: whether it passed, the code if not, and what it compared.
+
+    `fits` is the lower quantity to which it cut the order.
+    """
+
+    passed: bool
+    code: str
+    detail: str
+    value: Decimal | int | None = None
+    limit: Decimal | int | None = None
+    fits: Decimal | None = None
+
+
+Check = Callable[[AnyProposal, Limits, Decimal], Finding]
 """A check of a proposal, the limits, and the quantity that earlier checks left."""
 
 
-def result(
-    check: Callable[..., CheckResult],
-    quantity: Decimal,
-    passed: bool,
-    code: str,
-    detail: str,
-    value: Decimal | int | None = None,
-    limit: Decimal | int | None = None,
-    quantity_after: Decimal | None = None,
-) -> CheckResult:
-    """Return what a check found, under the check's own name."""
-    return CheckResult(
-        name=getattr(check, "__name__", type(check).__name__),
-        passed=passed,
-        value=None if value is None else Decimal(value),
-        limit=None if limit is None else Decimal(limit),
-        detail=detail,
-        code="" if passed else code,
-        quantity_before=quantity,
-        quantity_after=quantity if quantity_after is None else quantity_after,
-    )
-
-
-def numbers_are_sound(
-    proposal: Proposal, limits: Limits, quantity: Decimal
-) -> CheckResult:
+def numbers_are_sound(proposal: Proposal, limits: Limits, quantity: Decimal) -> Finding:
     """Every number is finite, and none has an impossible sign."""
     values = {each.name: getattr(proposal, each.name) for each in fields(proposal)}
     wrong = [name for name, value in values.items() if not _is_sound(value)]
@@ -218,9 +210,7 @@ def numbers_are_sound(
         "orders_today",
     )
     wrong += [n for n in whole if n not in wrong and not values[n] >= 0]
-    return result(
-        numbers_are_sound,
-        quantity,
+    return Finding(
         not wrong,
         "BAD_NUMBER",
         "; ".join(f"{name} is {values[name]}" for name in wrong) or "all are finite",
@@ -231,7 +221,7 @@ def numbers_are_sound(
 
 def market_takes_the_order(
     proposal: Proposal, limits: Limits, quantity: Decimal
-) -> CheckResult:
+) -> Finding:
     """The session is open; at its close exits queue, entries only when allowed."""
     overnight = limits.tightest(
         LimitType.OVERNIGHT_ENTRIES, proposal.strategy, proposal.symbol
@@ -244,9 +234,7 @@ def market_takes_the_order(
         detail = "the session is closed: the entry waits for the next open"
     else:
         detail = "the session is closed and overnight entries are off"
-    return result(
-        market_takes_the_order,
-        quantity,
+    return Finding(
         proposal.is_session_open or proposal.is_reducing or overnight >= 1,
         "OVERNIGHT_ENTRY",
         detail,
@@ -257,11 +245,9 @@ def market_takes_the_order(
 
 def position_is_off_target(
     proposal: Proposal, limits: Limits, quantity: Decimal
-) -> CheckResult:
+) -> Finding:
     """The signal's target and what is held differ: there is something to trade."""
-    return result(
-        position_is_off_target,
-        quantity,
+    return Finding(
         quantity > 0,
         "AT_TARGET",
         f"{proposal.held} held, {quantity} to {proposal.side}",
@@ -272,11 +258,9 @@ def position_is_off_target(
 
 def order_is_not_repeated(
     proposal: Proposal, limits: Limits, quantity: Decimal
-) -> CheckResult:
+) -> Finding:
     """This strategy has not ordered this symbol and side on this bar before."""
-    return result(
-        order_is_not_repeated,
-        quantity,
+    return Finding(
         not proposal.is_repeated,
         "DUPLICATE_ORDER",
         "ordered on this bar before" if proposal.is_repeated else "first on this bar",
@@ -287,11 +271,9 @@ def order_is_not_repeated(
 
 def no_opposite_order_is_open(
     proposal: Proposal, limits: Limits, quantity: Decimal
-) -> CheckResult:
+) -> Finding:
     """No own order stands on the other side, which the broker would refuse."""
-    return result(
-        no_opposite_order_is_open,
-        quantity,
+    return Finding(
         proposal.opposite == 0,
         "SELF_MATCH",
         f"{proposal.opposite} open on the other side",
@@ -300,18 +282,14 @@ def no_opposite_order_is_open(
     )
 
 
-def short_is_allowed(
-    proposal: Proposal, limits: Limits, quantity: Decimal
-) -> CheckResult:
+def short_is_allowed(proposal: Proposal, limits: Limits, quantity: Decimal) -> Finding:
     """The order opens no short position, unless strategy and limits both allow it."""
     after = proposal.held + (quantity if proposal.side == "buy" else -quantity)
     opens = proposal.side == "sell" and after < 0
     allowed = limits.tightest(
         LimitType.ALLOW_SHORT, proposal.strategy, proposal.symbol
     ) * int(proposal.allow_short)
-    return result(
-        short_is_allowed,
-        quantity,
+    return Finding(
         not opens or allowed >= 1,
         "SHORT_NOT_ALLOWED",
         f"{after} held after the order",
@@ -322,7 +300,7 @@ def short_is_allowed(
 
 def position_stays_small(
     proposal: Proposal, limits: Limits, quantity: Decimal
-) -> CheckResult:
+) -> Finding:
     """The position keeps within its share of equity; the order is cut to fit."""
     limit = min(
         limits.tightest(
@@ -333,9 +311,7 @@ def position_stays_small(
     after = abs(proposal.held) + quantity
     weight = after * proposal.price / proposal.equity
     if proposal.is_reducing:
-        return result(
-            position_stays_small,
-            quantity,
+        return Finding(
             True,
             "",
             "the order reduces the position",
@@ -346,53 +322,43 @@ def position_stays_small(
     step = Decimal(1) if quantity == quantity.to_integral_value() else QUANTITY_STEP
     fits = max(min(quantity, room.quantize(step, ROUND_FLOOR)), ZERO)
     cut = f"cut from {quantity} to {fits}" if fits < quantity else "fits"
-    return result(
-        position_stays_small,
-        quantity,
+    return Finding(
         fits > 0,
         "MAX_POSITION",
         f"{weight:.2%} of equity against {limit:.2%}: {cut}",
         value=weight,
         limit=limit,
-        quantity_after=fits,
+        fits=fits,
     )
 
 
-def order_stays_small(
-    proposal: Proposal, limits: Limits, quantity: Decimal
-) -> CheckResult:
+def order_stays_small(proposal: Proposal, limits: Limits, quantity: Decimal) -> Finding:
     """The order's notional keeps within its share of equity."""
     limit = limits.tightest(
         LimitType.MAX_ORDER_NOTIONAL, proposal.strategy, proposal.symbol
     )
     share = quantity * proposal.price / proposal.equity
-    return _bounded(
-        order_stays_small, proposal, quantity, share, limit, "MAX_ORDER_NOTIONAL"
-    )
+    return _bounded(proposal, share, limit, "MAX_ORDER_NOTIONAL")
 
 
 def gross_exposure_stays_bounded(
     proposal: Proposal, limits: Limits, quantity: Decimal
-) -> CheckResult:
+) -> Finding:
     """All positions and open orders together keep within their share of equity."""
     limit = limits.tightest(
         LimitType.MAX_GROSS_EXPOSURE, proposal.strategy, proposal.symbol
     )
     gross = proposal.gross_exposure + quantity * proposal.price
     share = gross / proposal.equity
-    return _bounded(
-        gross_exposure_stays_bounded, proposal, quantity, share, limit, "MAX_GROSS"
-    )
+    return _bounded(proposal, share, limit, "MAX_GROSS")
 
 
 def buying_power_suffices(
     proposal: Proposal, limits: Limits, quantity: Decimal
-) -> CheckResult:
+) -> Finding:
     """The account can pay for the order."""
     notional = quantity * proposal.price
-    return result(
-        buying_power_suffices,
-        quantity,
+    return Finding(
         proposal.is_reducing or notional <= proposal.buying_power,
         "BUYING_POWER",
         f"{notional:.2f} against {proposal.buying_power:.2f}",
@@ -403,15 +369,13 @@ def buying_power_suffices(
 
 def orders_of_the_bar_are_few(
     proposal: Proposal, limits: Limits, quantity: Decimal
-) -> CheckResult:
+) -> Finding:
     """With this one, the bar has no more orders than allowed."""
     limit = limits.tightest(
         LimitType.MAX_ORDERS_PER_BAR, proposal.strategy, proposal.symbol
     )
     count = proposal.orders_this_bar + 1
-    return result(
-        orders_of_the_bar_are_few,
-        quantity,
+    return Finding(
         count <= limit,
         "MAX_ORDERS_PER_BAR",
         f"order {count} of {limit} on this bar",
@@ -422,15 +386,13 @@ def orders_of_the_bar_are_few(
 
 def orders_of_the_day_are_few(
     proposal: Proposal, limits: Limits, quantity: Decimal
-) -> CheckResult:
+) -> Finding:
     """With this one, the day has no more orders than allowed."""
     limit = limits.tightest(
         LimitType.MAX_ORDERS_PER_DAY, proposal.strategy, proposal.symbol
     )
     count = proposal.orders_today + 1
-    return result(
-        orders_of_the_day_are_few,
-        quantity,
+    return Finding(
         count <= limit,
         "MAX_ORDERS_PER_DAY",
         f"order {count} of {limit} today",
@@ -441,64 +403,38 @@ def orders_of_the_day_are_few(
 
 def account_daily_loss_is_bearable(
     proposal: Proposal, limits: Limits, quantity: Decimal
-) -> CheckResult:
+) -> Finding:
     """The account has lost less today than its limit."""
     limit = limits.tightest(LimitType.MAX_DAILY_LOSS, scopes=("account",))
-    return _bearable(
-        account_daily_loss_is_bearable,
-        proposal,
-        quantity,
-        proposal.account_daily_loss,
-        limit,
-        "DAILY_LOSS",
-    )
+    return _bearable(proposal, proposal.account_daily_loss, limit, "DAILY_LOSS")
 
 
 def strategy_daily_loss_is_bearable(
     proposal: Proposal, limits: Limits, quantity: Decimal
-) -> CheckResult:
+) -> Finding:
     """The strategy has lost less today than its limit."""
     limit = limits.tightest(
         LimitType.MAX_DAILY_LOSS, proposal.strategy, proposal.symbol
     )
     return _bearable(
-        strategy_daily_loss_is_bearable,
-        proposal,
-        quantity,
-        proposal.strategy_daily_loss,
-        limit,
-        "STRATEGY_DAILY_LOSS",
+        proposal, proposal.strategy_daily_loss, limit, "STRATEGY_DAILY_LOSS"
     )
 
 
 def account_drawdown_is_bearable(
     proposal: Proposal, limits: Limits, quantity: Decimal
-) -> CheckResult:
+) -> Finding:
     """The account stands closer to its highest equity than its limit."""
     limit = limits.tightest(LimitType.MAX_DRAWDOWN, scopes=("account",))
-    return _bearable(
-        account_drawdown_is_bearable,
-        proposal,
-        quantity,
-        proposal.account_drawdown,
-        limit,
-        "DRAWDOWN",
-    )
+    return _bearable(proposal, proposal.account_drawdown, limit, "DRAWDOWN")
 
 
 def strategy_drawdown_is_bearable(
     proposal: Proposal, limits: Limits, quantity: Decimal
-) -> CheckResult:
+) -> Finding:
     """The strategy stands closer to its best result than its limit."""
     limit = limits.tightest(LimitType.MAX_DRAWDOWN, proposal.strategy, proposal.symbol)
-    return _bearable(
-        strategy_drawdown_is_bearable,
-        proposal,
-        quantity,
-        proposal.strategy_drawdown,
-        limit,
-        "STRATEGY_DRAWDOWN",
-    )
+    return _bearable(proposal, proposal.strategy_drawdown, limit, "STRATEGY_DRAWDOWN")
 
 
 MARKET_CHECKS: tuple[Check[Proposal], ...] = (
@@ -559,30 +495,34 @@ def _run(
     quantity: Decimal,
 ) -> CheckResult:
     try:
-        outcome = check(proposal, limits, quantity)
-        numbers = (outcome.value, outcome.limit, outcome.quantity_after)
-        unsound = [n for n in numbers if n is not None and not n.is_finite()]
+        finding = check(proposal, limits, quantity)
+        numbers = (finding.value, finding.limit, finding.fits)
+        unsound = [n for n in numbers if n is not None and not Decimal(n).is_finite()]
     except NoLimitConfigured as error:
-        return result(check, quantity, False, "NO_LIMIT_CONFIGURED", str(error))
+        finding = Finding(False, "NO_LIMIT_CONFIGURED", str(error))
     except Exception as error:  # why: whatever goes wrong in a check is a refusal
-        detail = f"{type(error).__name__}: {error}"
-        return result(check, quantity, False, "CHECK_FAILED", detail)
-    if unsound:
-        return result(check, quantity, False, "BAD_NUMBER", f"it found {unsound[0]}")
-    return outcome
+        finding = Finding(False, "CHECK_FAILED", f"{type(error).__name__}: {error}")
+    else:
+        if unsound:
+            finding = Finding(False, "BAD_NUMBER", f"it found {unsound[0]}")
+    return CheckResult(
+        name=getattr(check, "__name__", type(check).__name__),
+        passed=finding.passed,
+        value=_decimal(finding.value),
+        limit=_decimal(finding.limit),
+        detail=finding.detail,
+        code="" if finding.passed else finding.code,
+        quantity_before=quantity,
+        quantity_after=quantity if finding.fits is None else finding.fits,
+    )
 
 
-def _bounded(
-    check: Check[Proposal],
-    proposal: Proposal,
-    quantity: Decimal,
-    share: Decimal,
-    limit: Decimal,
-    code: str,
-) -> CheckResult:
-    return result(
-        check,
-        quantity,
+def _decimal(number: Decimal | int | None) -> Decimal | None:
+    return None if number is None else Decimal(number)
+
+
+def _bounded(proposal: Proposal, share: Decimal, limit: Decimal, code: str) -> Finding:
+    return Finding(
         proposal.is_reducing or share <= limit,
         code,
         f"{share:.2%} of equity against {limit:.2%}",
@@ -591,17 +531,8 @@ def _bounded(
     )
 
 
-def _bearable(
-    check: Check[Proposal],
-    proposal: Proposal,
-    quantity: Decimal,
-    lost: Decimal,
-    limit: Decimal,
-    code: str,
-) -> CheckResult:
-    return result(
-        check,
-        quantity,
+def _bearable(proposal: Proposal, lost: Decimal, limit: Decimal, code: str) -> Finding:
+    return Finding(
         proposal.is_reducing or lost < limit,
         code,
         f"{lost:.2%} lost against {limit:.2%}",

@@ -10,10 +10,9 @@ from decimal import Decimal
 from trading_core.limits import (
     MARKET_CHECKS,
     Check,
-    CheckResult,
+    Finding,
     Limits,
     Proposal,
-    result,
 )
 from trading_core.money import ZERO
 
@@ -51,14 +50,12 @@ class LiveProposal(Proposal):
 
 def trading_is_allowed(
     proposal: LiveProposal, limits: Limits, quantity: Decimal
-) -> CheckResult:
+) -> Finding:
     """The trading state lets this order leave: all, only exits, or none."""
     state = proposal.trading_state
     forbids = _FORBIDS.get(state, _EVERYTHING)
     bearable = int(proposal.is_reducing)
-    return result(
-        trading_is_allowed,
-        quantity,
+    return Finding(
         forbids <= bearable,
         "TRADING_HALTED" if forbids == _EVERYTHING else "REDUCING_ONLY",
         f"trading is {state or 'HALTED'}",
@@ -69,12 +66,10 @@ def trading_is_allowed(
 
 def kill_file_is_absent(
     proposal: LiveProposal, limits: Limits, quantity: Decimal
-) -> CheckResult:
+) -> Finding:
     """No file KILL lies in the data directory."""
     return _entry_check(
-        kill_file_is_absent,
         proposal,
-        quantity,
         not proposal.is_kill_file_present,
         "KILL_FILE",
         "the KILL file is there" if proposal.is_kill_file_present else "no KILL file",
@@ -85,11 +80,9 @@ def kill_file_is_absent(
 
 def bar_is_the_newest(
     proposal: LiveProposal, limits: Limits, quantity: Decimal
-) -> CheckResult:
+) -> Finding:
     """The signal comes from the newest bar, not from one that an outage left behind."""
-    return result(
-        bar_is_the_newest,
-        quantity,
+    return Finding(
         proposal.may_trade,
         "LATE_BAR",
         "the newest bar" if proposal.may_trade else "a newer bar was due already",
@@ -100,11 +93,9 @@ def bar_is_the_newest(
 
 def signal_is_fresh(
     proposal: LiveProposal, limits: Limits, quantity: Decimal
-) -> CheckResult:
+) -> Finding:
     """The signal is still valid at this market time."""
-    return result(
-        signal_is_fresh,
-        quantity,
+    return Finding(
         not proposal.is_expired,
         "STALE_SIGNAL",
         "no longer valid" if proposal.is_expired else "still valid",
@@ -115,11 +106,9 @@ def signal_is_fresh(
 
 def symbol_is_not_parked(
     proposal: LiveProposal, limits: Limits, quantity: Decimal
-) -> CheckResult:
+) -> Finding:
     """No event about this symbol waits for a person."""
-    return result(
-        symbol_is_not_parked,
-        quantity,
+    return Finding(
         not proposal.is_parked,
         "SYMBOL_PARKED",
         "an event waits for a person" if proposal.is_parked else "nothing is parked",
@@ -130,21 +119,19 @@ def symbol_is_not_parked(
 
 def event_is_prompt(
     proposal: LiveProposal, limits: Limits, quantity: Decimal
-) -> CheckResult:
+) -> Finding:
     """The signal was heard soon after it was given."""
     lag, limit = proposal.event_lag, proposal.max_event_lag
-    return _bounded(event_is_prompt, proposal, quantity, lag, limit, "EVENT_LAG", "s")
+    return _bounded(proposal, lag, limit, "EVENT_LAG", "s")
 
 
 def books_are_clean(
     proposal: LiveProposal, limits: Limits, quantity: Decimal
-) -> CheckResult:
+) -> Finding:
     """The last comparison with the broker's books found nothing."""
     state = proposal.books_state
     return _entry_check(
-        books_are_clean,
         proposal,
-        quantity,
         state == "clean",
         "BOOKS_NOT_CLEAN",
         f"the books are {state}" if state == "clean" else f"books: {state}",
@@ -155,20 +142,18 @@ def books_are_clean(
 
 def books_are_recent(
     proposal: LiveProposal, limits: Limits, quantity: Decimal
-) -> CheckResult:
+) -> Finding:
     """That comparison is not old."""
     age, limit = proposal.books_age, proposal.max_books_age
-    return _bounded(books_are_recent, proposal, quantity, age, limit, "BOOKS_OLD", "s")
+    return _bounded(proposal, age, limit, "BOOKS_OLD", "s")
 
 
 def strategy_may_enter(
     proposal: LiveProposal, limits: Limits, quantity: Decimal
-) -> CheckResult:
+) -> Finding:
     """No breaker has stopped this strategy."""
     return _entry_check(
-        strategy_may_enter,
         proposal,
-        quantity,
         not proposal.strategy_halt,
         "STRATEGY_HALTED",
         proposal.strategy_halt or "no breaker has tripped",
@@ -179,22 +164,18 @@ def strategy_may_enter(
 
 def price_is_near_the_last(
     proposal: LiveProposal, limits: Limits, quantity: Decimal
-) -> CheckResult:
+) -> Finding:
     """The order's price is within the collar around the last stored close."""
     if proposal.reference_price <= 0:
         return _entry_check(
-            price_is_near_the_last,
             proposal,
-            quantity,
             False,
             "NO_REFERENCE_PRICE",
             "no close is stored to compare with",
         )
     away = abs(proposal.price - proposal.reference_price) / proposal.reference_price
     return _bounded(
-        price_is_near_the_last,
         proposal,
-        quantity,
         away,
         proposal.price_collar,
         "PRICE_COLLAR",
@@ -220,47 +201,23 @@ CHECKS: tuple[Check[LiveProposal], ...] = OPERATIONAL_CHECKS + MARKET_CHECKS
 
 
 def _entry_check(
-    check: Check[LiveProposal],
     proposal: LiveProposal,
-    quantity: Decimal,
     passed: bool,
     code: str,
     detail: str,
     value: Decimal | int | None = None,
     limit: Decimal | int | None = None,
-) -> CheckResult:
+) -> Finding:
     reducing = not passed and proposal.is_reducing
-    return result(
-        check,
-        quantity,
-        passed or reducing,
-        code,
-        f"{detail}; the order reduces the position" if reducing else detail,
-        value=value,
-        limit=limit,
-    )
+    said = f"{detail}; the order reduces the position" if reducing else detail
+    return Finding(passed or reducing, code, said, value, limit)
 
 
 def _bounded(
-    check: Check[LiveProposal],
-    proposal: LiveProposal,
-    quantity: Decimal,
-    value: Decimal,
-    limit: Decimal,
-    code: str,
-    unit: str,
-) -> CheckResult:
+    proposal: LiveProposal, value: Decimal, limit: Decimal, code: str, unit: str
+) -> Finding:
     if limit == NOT_CONFIGURED:
-        return _entry_check(
-            check,
-            proposal,
-            quantity,
-            False,
-            "NO_LIMIT_CONFIGURED",
-            "no such limit is configured",
-            value=value,
-        )
+        detail = "no such limit is configured"
+        return _entry_check(proposal, False, "NO_LIMIT_CONFIGURED", detail, value)
     shown = f"{value:.4f} {unit} against {limit}"
-    return _entry_check(
-        check, proposal, quantity, value <= limit, code, shown, value, limit
-    )
+    return _entry_check(proposal, value <= limit, code, shown, value, limit)

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from trading_core import limits as risk
 from trading_core.limits import (
     ACCOUNT_SEED,
     MARKET_CHECKS,
-    CheckResult,
+    Finding,
     Limit,
     Limits,
     LimitType,
     NoLimitConfigured,
     Proposal,
     evaluate,
+    loss_share,
 )
 from trading_core.money import BadNumber
 
@@ -207,7 +207,7 @@ def test_an_impossible_sign_is_a_refusal(name: str, value: int) -> None:
     assert evaluate(replace(ENTRY, **wrong), SEED).code == "BAD_NUMBER"
 
 
-def failing(proposal: Proposal, limits: Limits, quantity: Decimal) -> CheckResult:
+def failing(proposal: Proposal, limits: Limits, quantity: Decimal) -> Finding:
     raise RuntimeError("the database went away")
 
 
@@ -215,12 +215,12 @@ def mute(proposal: Proposal, limits: Limits, quantity: Decimal) -> Any:
     return None
 
 
-def seeing(number: str, proposal: Proposal, *_: object) -> CheckResult:
-    return risk.result(mute, D(1), True, "", "", value=D(number))
+def seeing(number: str, proposal: Proposal, *_: object) -> Finding:
+    return Finding(True, "", "", value=D(number))
 
 
-def raising(proposal: Proposal, limits: Limits, quantity: Decimal) -> CheckResult:
-    return risk.result(mute, quantity, True, "", "", quantity_after=quantity * 2)
+def raising(proposal: Proposal, limits: Limits, quantity: Decimal) -> Finding:
+    return Finding(True, "", "", fits=quantity * 2)
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_an_unknown_limit_or_scope_cannot_be_made() -> None:
 
 
 def test_a_loss_is_a_share_of_where_it_began() -> None:
-    assert risk.loss_share(D(100), D(98)) == D("0.02")
-    assert risk.loss_share(D(100), D(110)) == D("-0.1")
+    assert loss_share(D(100), D(98)) == D("0.02")
+    assert loss_share(D(100), D(110)) == D("-0.1")
     with pytest.raises(BadNumber):
-        risk.loss_share(D(0), D(1))
+        loss_share(D(0), D(1))
