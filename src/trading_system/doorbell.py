@@ -71,6 +71,8 @@ class Doorbell:
     def stop(self) -> None:
         """End listening."""
         self._stopping.set()
+        # Wakes our own listener, and tells the others nothing.
+        self.ring([], 0)
         if self._thread is not None:
             self._thread.join(timeout=4)
         self._redis.close()

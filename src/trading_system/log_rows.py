@@ -6,6 +6,7 @@ the queue is full, records are dropped and counted, and the count is logged.
 
 import queue
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
@@ -39,7 +40,8 @@ class LogRows:
         """Write to the database at `url`; messages below `level` are left out."""
         self._url = url
         self._least = logger.level(level).no
-        self._queue: queue.Queue[tuple[str, Row]] = queue.Queue(capacity)
+        # None wakes the thread, so that it sees that it is to end.
+        self._queue: queue.Queue[tuple[str, Row] | None] = queue.Queue(capacity)
         self._stopping = threading.Event()
         self._dropped = 0
         self._counting = threading.Lock()
@@ -68,6 +70,8 @@ class LogRows:
     def stop(self, timeout: float = 3.0) -> None:
         """Write what is left, for at most `timeout` seconds."""
         self._stopping.set()
+        with suppress(queue.Full):  # then it does not sleep
+            self._queue.put_nowait(None)
         self._thread.join(timeout)
 
     def _run(self) -> None:
@@ -107,7 +111,10 @@ class LogRows:
         try:
             while len(taken) < most:
                 # The first is waited for, the rest taken as they lie.
-                taken.append(self._queue.get(not taken and most == _BATCH, 0.5))
+                row = self._queue.get(not taken and most == _BATCH, 0.5)
+                if row is None:
+                    break
+                taken.append(row)
         except queue.Empty:
             pass
         return taken
