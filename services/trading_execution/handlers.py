@@ -13,10 +13,10 @@ positions are closed."""
 on = EventHandlers[ExecutionTransaction](ServiceName.EXECUTION)
 
 
-@on(OrderApproved)
-def write_order(event: OrderApproved, tx: ExecutionTransaction) -> None:
-    """Write an approved order down, ready to leave."""
-    orders.create(tx, event)
+@on.many(OrderApproved)
+def write_orders(events: list[OrderApproved], tx: ExecutionTransaction) -> None:
+    """Write approved orders down, ready to leave."""
+    orders.create(tx, events)
 
 
 @on(TradingStateChanged)

@@ -1,5 +1,8 @@
 """What risk does when it hears an event: it only writes."""
 
+from itertools import groupby
+from operator import attrgetter
+
 from trading_risk import operations
 from trading_risk.ports import Surroundings
 from trading_risk.repository import RiskTransaction
@@ -18,16 +21,19 @@ from trading_system.contracts.strategy import (
 from trading_system.messaging import EventHandlers
 from trading_system.vocabulary import ServiceName
 
+_BAR = attrgetter("bar_end", "market_time")
+
 
 def handlers(surroundings: Surroundings) -> EventHandlers[RiskTransaction]:
     """Return what is done at each event, in these surroundings."""
     on = EventHandlers[RiskTransaction](ServiceName.RISK)
 
-    @on(SignalGenerated)
-    def answer_signal(event: SignalGenerated, tx: RiskTransaction) -> None:
-        """Approve or deny what a strategy asks for."""
-        request = operations.request_of(event)
-        operations.decide(tx, request, surroundings, event.market_time)
+    @on.many(SignalGenerated)
+    def answer_signals(events: list[SignalGenerated], tx: RiskTransaction) -> None:
+        """Approve or deny what strategies ask for, bar by bar."""
+        for (_, market_time), signals in groupby(events, _BAR):
+            requests = [operations.request_of(signal) for signal in signals]
+            operations.decide_all(tx, requests, surroundings, market_time)
 
     @on(DecisionsRecorded)
     def mark_at_the_bar(event: DecisionsRecorded, tx: RiskTransaction) -> None:

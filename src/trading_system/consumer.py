@@ -6,8 +6,9 @@ point and nothing is skipped or done twice.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from itertools import takewhile
 from typing import Any, Generic
 
 from loguru import logger
@@ -32,7 +33,8 @@ RETRIES = tuple(timedelta(seconds=s) for s in (1, 5, 30, 120, 600))
 # Written once: it runs for every event.
 _TAKE_IN = text(
     "insert into shared.inbox (consumer, event_id, seq)"
-    " values (:consumer, :event_id, :seq) on conflict do nothing returning seq"
+    " select :consumer, * from unnest(cast(:ids as uuid[]), cast(:seqs as bigint[]))"
+    " on conflict do nothing returning seq"
 )
 
 
@@ -97,9 +99,15 @@ class Consumer(Generic[Tx]):
             if cursor.paused:
                 self.cursor = cursor.last_seq
                 return False
-            last, rows = self._after(tx, cursor.last_seq)
+            last, found = self._after(tx, cursor.last_seq)
+            rows = self._first_run(found)
+            if len(rows) < len(found):
+                last = rows[-1].seq
             blocked = self._blocked_keys(tx)
-            for row in rows:
+            together = self._take_together(tx, rows, blocked)
+            if together:
+                topics.add(rows[0].topic)
+            for row in () if together else rows:
                 try:
                     if self._take(tx, row, blocked):
                         topics.add(row.topic)
@@ -115,7 +123,7 @@ class Consumer(Generic[Tx]):
         if topics:
             self._heard(topics)
         self.cursor = last
-        return len(rows) == BATCH
+        return len(found) == BATCH or len(rows) < len(found)
 
     def _locked_cursor(self, tx: Tx) -> ConsumerCursor:
         # A second instance of the service waits here until this one's connection ends.
@@ -160,13 +168,45 @@ class Consumer(Generic[Tx]):
         )
         return int(skip or end), list(rows)
 
+    def _first_run(self, rows: list[Row[Any]]) -> list[Row[Any]]:
+        """Return the first rows that are handled in one transaction.
+
+        Rows that are handled together stand alone: what comes of them is told before
+        anything else is begun.
+        """
+        many = self.on.takes_many
+        if not rows or not many(rows[0].topic):
+            return list(takewhile(lambda row: not many(row.topic), rows))
+        return list(takewhile(lambda row: row.topic == rows[0].topic, rows))
+
+    def _take_together(
+        self, tx: Tx, rows: list[Row[Any]], blocked: set[tuple[str, str]]
+    ) -> bool:
+        """Handle rows of one topic at once; False when each must be taken by itself.
+
+        That is when one of them fails or waits: it must not hold up the others.
+        """
+        if not rows or not self.on.takes_many(rows[0].topic):
+            return False
+        if any((row.topic, row.key) in blocked for row in rows):
+            return False
+        try:
+            with tx.session.begin_nested():
+                self._handle_once(tx, rows)
+        except Exception as error:  # whose fault it is shows when each is taken alone
+            if connection_lost(error):
+                raise
+            logger.debug("{} are handled one by one: {}", rows[0].topic, error)
+            return False
+        return True
+
     def _take(self, tx: Tx, row: Row[Any], blocked: set[tuple[str, str]]) -> bool:
         if (row.topic, row.key) in blocked:
             self._bury(tx, row, status="held", error=None)
             return False
         try:
             with tx.session.begin_nested():
-                return self._handle_once(tx, row)
+                return self._handle_once(tx, [row])
         except NewerEvent:
             raise
         except Exception as error:  # a poison event must not stop the others
@@ -177,15 +217,21 @@ class Consumer(Generic[Tx]):
             blocked.add((row.topic, row.key))
             return False
 
-    def _handle_once(self, tx: Tx, row: Row[Any]) -> bool:
-        inserted = tx.session.execute(
-            _TAKE_IN,
-            {"consumer": self.on.consumer, "event_id": row.event_id, "seq": row.seq},
-        ).first()
-        if inserted is None:
-            return False
-        self.on.handle(row, tx)
-        return True
+    def _handle_once(self, tx: Tx, rows: Sequence[Row[Any]]) -> bool:
+        taken = set(
+            tx.session.scalars(
+                _TAKE_IN,
+                {
+                    "consumer": self.on.consumer,
+                    "ids": [row.event_id for row in rows],
+                    "seqs": [row.seq for row in rows],
+                },
+            )
+        )
+        new = [row for row in rows if row.seq in taken]
+        if new:
+            self.on.handle(new, tx)
+        return bool(new)
 
     def _blocked_keys(self, tx: Tx) -> set[tuple[str, str]]:
         rows = tx.session.execute(
@@ -253,7 +299,7 @@ class Consumer(Generic[Tx]):
         ).one()
         try:
             with tx.session.begin_nested():
-                self._handle_once(tx, row)
+                self._handle_once(tx, [row])
         except Exception as error:  # counted; parked after the last attempt
             if connection_lost(error):
                 raise

@@ -156,6 +156,8 @@ class Database(Generic[Tx]):
             max_overflow=POOL_OVERFLOW,
             pool_timeout=5,
             pool_pre_ping=True,
+            # Updates of many rows go in one trip to the server, as inserts do.
+            executemany_mode="values_plus_batch",
             connect_args={
                 "application_name": application_name,
                 "connect_timeout": 5,

@@ -149,7 +149,7 @@ def _write(
         valid_until=now + VALID,
         market_time=now,
     )
-    return create(tx, approved, generation)
+    return create(tx, [approved], generation) > 0
 
 
 def _ended_for_sure(order: Order) -> bool:

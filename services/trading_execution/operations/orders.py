@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
-from typing import TypedDict
+from typing import Any, TypedDict
 from uuid import UUID
 
 from trading_execution.domain.client_id import client_order_id
@@ -26,45 +26,44 @@ SALT = "installation_salt"
 
 
 def create(
-    tx: ExecutionTransaction, approved: OrderApproved, generation: int = 0
-) -> bool:
-    """Write down an approved order; say whether it was not there yet."""
+    tx: ExecutionTransaction, approved: Iterable[OrderApproved], generation: int = 0
+) -> int:
+    """Write down approved orders; return how many were not there yet."""
+    return tx.orders.add([_row(tx, each, generation) for each in approved])
+
+
+def _row(
+    tx: ExecutionTransaction, approved: OrderApproved, generation: int
+) -> dict[str, Any]:
     account_id = tx.account_id
-    client_id = client_order_id(
-        tx.mode,
-        account_id,
-        approved.signal_id,
-        0,
-        generation,
-        str(tx.config(SALT) or ""),
-    )
-    return tx.orders.add(
-        {
-            "order_id": approved.order_id,
-            "account_id": account_id,
-            "signal_id": approved.signal_id,
-            "correlation_id": approved.correlation_id,
-            "generation": generation,
-            "client_order_id": client_id,
-            "strategy": approved.strategy,
-            "symbol": approved.symbol,
-            "side": approved.side,
-            "quantity": approved.quantity,
-            "price": approved.limit_price or approved.stop_price,
-            "order_type": approved.order_type,
-            "time_in_force": approved.time_in_force,
-            "limit_price": approved.limit_price,
-            "stop_price": approved.stop_price,
-            "decision_price": approved.decision_price,
-            "tag": approved.tag,
-            "reduces": approved.reduces,
-            "valid_until": approved.valid_until,
-            "status": OrderStatus.READY,
-            "reason": "approved by risk",
-            "market_time": approved.market_time,
-            "as_of": approved.market_time,
-        }
-    )
+    salt = str(tx.config(SALT) or "")
+    return {
+        "order_id": approved.order_id,
+        "account_id": account_id,
+        "signal_id": approved.signal_id,
+        "correlation_id": approved.correlation_id,
+        "generation": generation,
+        "client_order_id": client_order_id(
+            tx.mode, account_id, approved.signal_id, 0, generation, salt
+        ),
+        "strategy": approved.strategy,
+        "symbol": approved.symbol,
+        "side": approved.side,
+        "quantity": approved.quantity,
+        "price": approved.limit_price or approved.stop_price,
+        "order_type": approved.order_type,
+        "time_in_force": approved.time_in_force,
+        "limit_price": approved.limit_price,
+        "stop_price": approved.stop_price,
+        "decision_price": approved.decision_price,
+        "tag": approved.tag,
+        "reduces": approved.reduces,
+        "valid_until": approved.valid_until,
+        "status": OrderStatus.READY,
+        "reason": "approved by risk",
+        "market_time": approved.market_time,
+        "as_of": approved.market_time,
+    }
 
 
 def become(

@@ -12,7 +12,7 @@ from trading_execution.operations.desk import Desk
 from trading_execution.operations.evidence import adopt
 from trading_execution.operations.orders import become
 from trading_execution.ports import BrokerOrder
-from trading_execution.repository import ExecutionTransaction
+from trading_execution.repository import EndedAttempt, ExecutionTransaction
 from trading_system.clock import utc_now
 from trading_system.crash import crash_point
 from trading_system.errors import Unavailable
@@ -121,7 +121,8 @@ def _looked_up(
     now: datetime,
 ) -> bool:
     if seen is not None:
-        tx.orders.end_attempt(order, "found", only_open=True)
+        found = EndedAttempt(order.order_id, order.attempts, "found")
+        tx.orders.end_attempts([found])
         if not adopt(tx, order, seen, now):
             desk.ask_for_fills()
         return True

@@ -20,12 +20,16 @@ from trading_execution.operations.desk import Desk
 from trading_execution.operations.evidence import Step, adopt, take_steps
 from trading_execution.operations.orders import become, facts, give_up
 from trading_execution.ports import Acknowledged, Answer, OrderTicket, Refused, Unclear
-from trading_execution.repository import ExecutionTransaction, epoch_and_state
+from trading_execution.repository import (
+    EndedAttempt,
+    ExecutionTransaction,
+    epoch_and_state,
+)
 from trading_system.clock import monotonic, utc_now
 from trading_system.contracts.execution import OrderSubmitted, OrderUnresolved
 from trading_system.crash import crash_point
 
-BATCH = 8
+BATCH = 32
 """Orders claimed in one transaction; each is still called, and answered for, alone."""
 
 DEADLINE = 5.0
@@ -45,11 +49,25 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a claimed order was answered; `sent_at` is None when it was withheld."""
+    """What a claimed order was answered, and when, by the machine's clock.
+
+    `sent_at` is None when it was withheld.
+    """
 
     claim: Claim
     sent_at: datetime | None
     answer: Answer
+    at: datetime
+
+    @property
+    def ended(self) -> EndedAttempt:
+        """How the attempt ended."""
+        order_id, attempt = self.claim.ticket.order_id, self.claim.attempt
+        status = self.answer.http_status
+        if isinstance(self.answer, Acknowledged):
+            return EndedAttempt(order_id, attempt, "accepted", status)
+        outcome = REFUSED if isinstance(self.answer, Refused) else "unclear"
+        return EndedAttempt(order_id, attempt, outcome, status, self.answer.reason)
 
 
 def submit_ready(desk: Desk) -> int:
@@ -117,6 +135,7 @@ def record(desk: Desk, answers: Sequence[Answered]) -> None:
     now = desk.clock.now()
     with desk.booking, desk.database.transaction() as tx:
         tx.fence(desk.epoch)
+        tx.orders.end_attempts([answered.ended for answered in answers])
         take_steps(
             tx,
             desk.account_id,
@@ -165,8 +184,9 @@ def _send(desk: Desk, claimed: Claim, look: Connection) -> Answered:
     withheld = _withheld(desk, claimed, look)
     if withheld is not None:
         logger.warning("order {} withheld: {}", claimed.ticket.order_id, withheld)
-        return Answered(claimed, None, Unclear(f"withheld: {withheld}"))
-    return Answered(claimed, utc_now(), desk.broker.submit(claimed.ticket))
+        return Answered(claimed, None, Unclear(f"withheld: {withheld}"), utc_now())
+    sent_at = utc_now()
+    return Answered(claimed, sent_at, desk.broker.submit(claimed.ticket), utc_now())
 
 
 def _withheld(desk: Desk, claimed: Claim, look: Connection) -> str | None:
@@ -197,18 +217,15 @@ def _classified(
     def step(order: Order) -> None:
         order.submitted_at = order.submitted_at or answered.sent_at
         if isinstance(answer, Acknowledged):
-            tx.orders.end_attempt(order, "accepted", answer.http_status)
+            order.accepted_at = order.accepted_at or answered.at
             adopt(tx, order, answer.order, now)
             return
-        refused = isinstance(answer, Refused)
-        outcome = REFUSED if refused else "unclear"
-        tx.orders.end_attempt(order, outcome, answer.http_status, answer.reason)
         if order.status != OrderStatus.SUBMITTING:
             # The stream has proved meanwhile that the broker has it.
             return
         # Only a first attempt can be refused for good: after an unclear one, "no" may
         # be said of the second order while the first one lives.
-        if refused and claimed.attempt == 1:
+        if isinstance(answer, Refused) and claimed.attempt == 1:
             become(tx, order, OrderStatus.REJECTED, answer.reason, now)
             return
         become(tx, order, OrderStatus.UNKNOWN, answer.reason, now)

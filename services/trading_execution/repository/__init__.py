@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from trading_execution.models import Executor, FlattenRequest, StreamState
 from trading_execution.repository.books import Books
-from trading_execution.repository.orders import ACCOUNT, Orders
+from trading_execution.repository.orders import ACCOUNT, EndedAttempt, Orders
 from trading_execution.repository.reconciliations import Reconciliations
 from trading_execution.repository.snapshots import Snapshots
 from trading_execution.repository.trades import Trades
@@ -123,4 +123,4 @@ class ExecutionTransaction(Transaction):
         )
 
 
-__all__ = ["ACCOUNT", "ExecutionTransaction", "epoch_and_state"]
+__all__ = ["ACCOUNT", "EndedAttempt", "ExecutionTransaction", "epoch_and_state"]

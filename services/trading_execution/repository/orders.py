@@ -1,13 +1,16 @@
 """Queries of orders, their attempts and their history."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
     Select,
+    Table,
     and_,
+    bindparam,
     func,
     or_,
     select,
@@ -17,6 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningInsert
 
 from trading_execution.domain.order_status import AT_BROKER, LIVE, OrderStatus
 from trading_execution.models import Hold, Order, OrderStep, SubmitAttempt
@@ -25,6 +29,40 @@ from trading_system.vocabulary import TradingState
 
 ACCOUNT = "*"
 """The symbol of a hold on the whole account."""
+
+
+_ADD_ORDER: ReturningInsert[tuple[UUID]] = (
+    insert(cast(Table, Order.__table__))
+    .on_conflict_do_nothing()
+    .returning(Order.order_id)
+)
+
+
+class EndedAttempt(NamedTuple):
+    """What came of an attempt to hand an order to the broker."""
+
+    order_id: UUID
+    attempt: int
+    outcome: str
+    http_status: int | None = None
+    detail: str | None = None
+
+
+_ENDED = tuple(f"ended_{name}" for name in EndedAttempt._fields)
+_END_ATTEMPT = (
+    update(cast(Table, SubmitAttempt.__table__))
+    .where(
+        SubmitAttempt.order_id == bindparam("ended_order_id"),
+        SubmitAttempt.attempt == bindparam("ended_attempt"),
+        SubmitAttempt.ended_at.is_(None),
+    )
+    .values(
+        ended_at=func.clock_timestamp(),
+        outcome=bindparam("ended_outcome"),
+        http_status=bindparam("ended_http_status"),
+        detail=bindparam("ended_detail"),
+    )
+)
 
 
 class Orders:
@@ -60,15 +98,10 @@ class Orders:
         )
         return {order.order_id: order for order in found}
 
-    def add(self, values: dict[str, object]) -> bool:
-        """Add an order unless it is there already; say whether it was new."""
-        added = self._session.execute(
-            insert(Order)
-            .values(**values)
-            .on_conflict_do_nothing()
-            .returning(Order.order_id)
-        )
-        return added.first() is not None
+    def add(self, rows: Sequence[dict[str, object]]) -> int:
+        """Add orders unless they are there already; return how many were new."""
+        added = self._session.execute(_ADD_ORDER, rows)
+        return len(added.all())
 
     def claimable(
         self,
@@ -263,30 +296,10 @@ class Orders:
         """Return the last attempt to hand an order over."""
         return self._session.get(SubmitAttempt, (order.order_id, order.attempts))
 
-    def end_attempt(
-        self,
-        order: Order,
-        outcome: str,
-        http_status: int | None = None,
-        detail: str | None = None,
-        *,
-        only_open: bool = False,
-    ) -> None:
-        """Note how the last attempt to hand an order over ended."""
-        query = update(SubmitAttempt).where(
-            SubmitAttempt.order_id == order.order_id,
-            SubmitAttempt.attempt == order.attempts,
-        )
-        if only_open:
-            query = query.where(SubmitAttempt.ended_at.is_(None))
-        self._session.execute(
-            query.values(
-                ended_at=func.clock_timestamp(),
-                outcome=outcome,
-                http_status=http_status,
-                detail=detail,
-            ),
-            execution_options={"synchronize_session": False},
+    def end_attempts(self, ended: Sequence[EndedAttempt]) -> None:
+        """Note how attempts to hand orders over ended; each ends once."""
+        self._session.connection().execute(
+            _END_ATTEMPT, [dict(zip(_ENDED, each, strict=True)) for each in ended]
         )
 
     def known(self, client_order_ids: Iterable[str]) -> dict[str, Order]:

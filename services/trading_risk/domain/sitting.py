@@ -28,7 +28,7 @@ class Sitting:
     limits: Limits
     books: Books
     prices: Mapping[str, Decimal]
-    closes: Mapping[str, Decimal]
+    closes: dict[str, Decimal]
     account_day: LossDay
     books_state: str
     books_completed_at: datetime | None

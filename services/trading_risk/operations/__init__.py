@@ -3,6 +3,7 @@
 from trading_risk.operations.alerts import announce
 from trading_risk.operations.decisions import (
     decide,
+    decide_all,
     decide_outstanding,
     evaluation_of,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "adopt_strategy_limits",
     "announce",
     "decide",
+    "decide_all",
     "decide_outstanding",
     "evaluation_of",
     "exposure",

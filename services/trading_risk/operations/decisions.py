@@ -1,22 +1,24 @@
 """The one answer to each signal: sized, checked, stored and told."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 from loguru import logger
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from trading_core.limits import CheckResult, Evaluation, evaluate
 from trading_core.money import ZERO, BadNumber
 from trading_risk.domain import CHECKS, LiveProposal
 from trading_risk.domain.books import OpenOrder
+from trading_risk.domain.sitting import Sitting
 from trading_risk.models import RiskOutcome
 from trading_risk.operations.losses import begin_session
 from trading_risk.operations.proposals import (
     TradeRequest,
+    complete,
     propose,
     request_of,
     sit,
@@ -43,52 +45,41 @@ def decide(
     surroundings: Surroundings,
     market_time: datetime,
 ) -> RiskOutcome:
-    """Answer to a signal, once: a repeat returns the answer that is there.
+    """Answer to a signal, once: a repeat returns the answer that is there."""
+    return decide_all(tx, [request], surroundings, market_time)[0]
+
+
+def decide_all(
+    tx: RiskTransaction,
+    requests: Sequence[TradeRequest],
+    surroundings: Surroundings,
+    market_time: datetime,
+) -> list[RiskOutcome]:
+    """Answer to signals of one bar, in their order, each once.
 
     Decisions about one account follow each other, each with the approvals of those
     before it on its books, so that together they keep the limits.
     """
-    day = tx.session_day(market_time)
-    if tx.sitting is None or (tx.sitting.bar_end, tx.sitting.day) != (
-        request.bar_end,
-        day,
-    ):
+    bar_end, day = requests[0].bar_end, tx.session_day(market_time)
+    if tx.sitting is None or (tx.sitting.bar_end, tx.sitting.day) != (bar_end, day):
         tx.lock_account()
         begin_session(tx, day, market_time)
-    known = tx.outcomes.find(request.signal_id)
-    if known is not None:
-        return known
-    judgement = _judge(tx, request, surroundings, market_time)
-    evaluation = judgement.evaluation
-    approved = evaluation.approved and judgement.proposal is not None
-    order = order_id(request.signal_id) if approved else None
-    outcome = tx.outcomes.add(
-        {
-            "signal_id": request.signal_id,
-            "outcome_id": outcome_id(request.signal_id),
-            "correlation_id": request.correlation_id,
-            "order_id": order,
-            "strategy": request.strategy,
-            "symbol": request.symbol,
-            "side": request.side,
-            "bar_end": request.bar_end,
-            "session_day": day,
-            "outcome": "approved" if approved else "denied",
-            "code": "" if approved else evaluation.code,
-            "detail": evaluation.detail,
-            "quantity": evaluation.quantity if approved else None,
-            "decision_price": request.price,
-            "equity": judgement.proposal and judgement.proposal.equity,
-            "context": _context(judgement.proposal),
-            "market_time": market_time,
-        },
-        [_row(place, each) for place, each in enumerate(evaluation.results)],
-    )
-    if order is not None and judgement.proposal is not None:
-        _approve(tx, request, order, evaluation.quantity, judgement.proposal)
-    else:
-        _deny(tx, request, evaluation, market_time)
-    return outcome
+    outcomes = tx.outcomes.known([request.signal_id for request in requests])
+    new = [request for request in requests if request.signal_id not in outcomes]
+    if new:
+        facts = _facts(tx, new, surroundings, market_time)
+        rows, checks, reserved = [], [], []
+        for request in new:
+            judgement = _judge(tx, facts, request, surroundings, market_time)
+            rows.append(_outcome(request, judgement, day, market_time))
+            checks += _checks(request, judgement.evaluation)
+            if rows[-1]["order_id"] is not None:
+                reserved.append(_approve(tx, request, judgement))
+            else:
+                _deny(tx, request, judgement.evaluation, market_time)
+        outcomes |= tx.outcomes.add(rows, checks)
+        tx.reservations.add(reserved)
+    return [outcomes[request.signal_id] for request in requests]
 
 
 def decide_outstanding(
@@ -113,30 +104,55 @@ def evaluation_of(
     """Return what the answer to a request would be; nothing is stored or held."""
     state = str(tx.states.shown())
     sitting = sit(tx, request.bar_end, surroundings, market_time, state)
+    complete(tx, sitting, [request], surroundings)
     proposal = propose(tx, sitting, request, surroundings, market_time)
     return evaluate(proposal, sitting.limits, CHECKS)
 
 
-def _judge(
+def _facts(
     tx: RiskTransaction,
-    request: TradeRequest,
+    requests: Sequence[TradeRequest],
     surroundings: Surroundings,
     market_time: datetime,
-) -> _Judgement:
+) -> Sitting | Evaluation:
+    """Return the facts that requests are judged by, or the refusal for want of them."""
     try:
         # A statement that fails leaves the rest of the transaction usable.
         with tx.session.begin_nested():
             sitting = tx.sitting or sit(
-                tx, request.bar_end, surroundings, market_time, tx.states.tradable()
+                tx,
+                requests[0].bar_end,
+                surroundings,
+                market_time,
+                tx.states.tradable(),
             )
-            proposal = propose(tx, sitting, request, surroundings, market_time)
+            complete(tx, sitting, requests, surroundings)
     except Exception as error:  # why: whatever fails here is a refusal with its reason
         if isinstance(error, OperationalError) or connection_lost(error):
-            raise  # the database's trouble, not the signal's: it is tried again
+            raise  # the database's trouble, not the signals': they are tried again
+        logger.exception("signals of {} could not be judged", requests[0].bar_end)
+        return _failed(error)
+    tx.sitting = sitting
+    return sitting
+
+
+def _judge(
+    tx: RiskTransaction,
+    facts: Sitting | Evaluation,
+    request: TradeRequest,
+    surroundings: Surroundings,
+    market_time: datetime,
+) -> _Judgement:
+    if isinstance(facts, Evaluation):
+        return _Judgement(facts, None)
+    try:
+        proposal = propose(tx, facts, request, surroundings, market_time)
+    except Exception as error:  # why: whatever fails here is a refusal with its reason
+        if isinstance(error, SQLAlchemyError):
+            raise
         logger.exception("signal {} could not be judged", request.signal_id)
         return _Judgement(_failed(error), None)
-    tx.sitting = sitting
-    return _Judgement(evaluate(proposal, sitting.limits, CHECKS), proposal)
+    return _Judgement(evaluate(proposal, facts.limits, CHECKS), proposal)
 
 
 def _failed(error: Exception) -> Evaluation:
@@ -155,32 +171,74 @@ def _failed(error: Exception) -> Evaluation:
     return Evaluation(False, ZERO, (check,), code, detail)
 
 
+def _outcome(
+    request: TradeRequest, judgement: _Judgement, day: date, market_time: datetime
+) -> dict[str, Any]:
+    evaluation, proposal = judgement.evaluation, judgement.proposal
+    approved = evaluation.approved and proposal is not None
+    return {
+        "signal_id": request.signal_id,
+        "outcome_id": outcome_id(request.signal_id),
+        "correlation_id": request.correlation_id,
+        "order_id": order_id(request.signal_id) if approved else None,
+        "strategy": request.strategy,
+        "symbol": request.symbol,
+        "side": request.side,
+        "bar_end": request.bar_end,
+        "session_day": day,
+        "outcome": "approved" if approved else "denied",
+        "code": "" if approved else evaluation.code,
+        "detail": evaluation.detail,
+        "quantity": evaluation.quantity if approved else None,
+        "decision_price": request.price,
+        "equity": proposal and proposal.equity,
+        "context": _context(proposal),
+        "market_time": market_time,
+    }
+
+
+def _checks(request: TradeRequest, evaluation: Evaluation) -> list[dict[str, Any]]:
+    return [
+        {
+            "outcome_id": outcome_id(request.signal_id),
+            "position": place,
+            "name": each.name,
+            "code": each.code,
+            "passed": each.passed,
+            "value": None if each.value is None else plain(each.value),
+            "limit": None if each.limit is None else plain(each.limit),
+            "detail": each.detail,
+            "quantity_before": _storable(each.quantity_before),
+            "quantity_after": _storable(each.quantity_after),
+        }
+        for place, each in enumerate(evaluation.results)
+    ]
+
+
 def _approve(
-    tx: RiskTransaction,
-    request: TradeRequest,
-    order: UUID,
-    quantity: Decimal,
-    proposal: LiveProposal,
-) -> None:
-    reduces = proposal.is_reducing
+    tx: RiskTransaction, request: TradeRequest, judgement: _Judgement
+) -> OpenOrder:
+    """Tell of an approval; return what is reserved for it."""
+    proposal, quantity = judgement.proposal, judgement.evaluation.quantity
+    assert proposal is not None
     reserved = OpenOrder(
-        order_id=order,
+        order_id=order_id(request.signal_id),
         strategy=request.strategy,
         symbol=request.symbol,
         side=request.side,
         quantity=quantity,
         price=request.limit_price or request.stop_price or request.price,
-        reduces=reduces,
+        reduces=proposal.is_reducing,
     )
-    tx.reservations.add(reserved)
     if tx.sitting is not None:
         tx.sitting.approve(reserved)
     tx.publish(
         OrderApproved(
+            causation_id=request.event_id,
             correlation_id=request.correlation_id,
             outcome_id=outcome_id(request.signal_id),
             signal_id=request.signal_id,
-            order_id=order,
+            order_id=reserved.order_id,
             strategy=request.strategy,
             symbol=request.symbol,
             side=OrderSide(request.side),
@@ -190,11 +248,12 @@ def _approve(
             limit_price=request.limit_price,
             stop_price=request.stop_price,
             decision_price=request.price,
-            reduces=reduces,
+            reduces=reserved.reduces,
             valid_until=request.valid_until,
             market_time=request.market_time,
         )
     )
+    return reserved
 
 
 def _deny(
@@ -205,6 +264,7 @@ def _deny(
 ) -> None:
     tx.publish(
         OrderDenied(
+            causation_id=request.event_id,
             correlation_id=request.correlation_id,
             outcome_id=outcome_id(request.signal_id),
             signal_id=request.signal_id,
@@ -216,20 +276,6 @@ def _deny(
             market_time=market_time,
         )
     )
-
-
-def _row(place: int, each: CheckResult) -> dict[str, Any]:
-    return {
-        "position": place,
-        "name": each.name,
-        "code": each.code,
-        "passed": each.passed,
-        "value": None if each.value is None else plain(each.value),
-        "limit": None if each.limit is None else plain(each.limit),
-        "detail": each.detail,
-        "quantity_before": _storable(each.quantity_before),
-        "quantity_after": _storable(each.quantity_after),
-    }
 
 
 def _storable(quantity: Decimal) -> Decimal | None:

@@ -1,5 +1,6 @@
 """What is asked of risk, and the facts it is judged by."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -117,6 +118,21 @@ def sit(
     )
 
 
+def complete(
+    tx: RiskTransaction,
+    sitting: Sitting,
+    requests: Iterable[TradeRequest],
+    surroundings: Surroundings,
+) -> None:
+    """Read what requests need beyond the facts of their bar, unless it is there."""
+    symbols = {request.symbol for request in requests}
+    if missing := symbols - sitting.closes.keys():
+        sitting.closes |= tx.books.closes(missing, sitting.bar_end, surroundings.feed)
+    for strategy in {request.strategy for request in requests}:
+        if strategy not in sitting.strategy_days:
+            sitting.strategy_days[strategy] = _strategy_day(tx, sitting, strategy)
+
+
 def propose(
     tx: RiskTransaction,
     sitting: Sitting,
@@ -127,11 +143,7 @@ def propose(
     """Put together everything that the checks look at."""
     symbol, strategy, side = request.symbol, request.strategy, request.side
     books, equity = sitting.books, sitting.equity
-    reference = sitting.closes.get(symbol)
-    if reference is None:
-        older = tx.books.closes([symbol], request.bar_end, surroundings.feed)
-        reference = older.get(symbol, ZERO)
-    strategy_day = _strategy_day(tx, sitting, strategy)
+    strategy_day = sitting.strategy_days[strategy]
 
     def limit(kind: OperationalLimit) -> Decimal:
         return operational(sitting.rows, kind, strategy, symbol)
@@ -170,20 +182,16 @@ def propose(
         max_books_age=limit(OperationalLimit.MAX_BOOKS_AGE),
         event_lag=_since(tx.written_at(request.event_id)),
         max_event_lag=limit(OperationalLimit.MAX_EVENT_LAG),
-        reference_price=reference,
+        reference_price=sitting.closes.get(symbol, ZERO),
         price_collar=limit(OperationalLimit.PRICE_COLLAR),
     )
 
 
 def _strategy_day(tx: RiskTransaction, sitting: Sitting, strategy: str) -> LossDay:
-    if strategy not in sitting.strategy_days:
-        profit = sitting.books.profit(strategy, sitting.prices)
-        last = tx.loss_days.last(STRATEGY, strategy)
-        base = last[0].base if last else sitting.equity - profit
-        sitting.strategy_days[strategy] = loss_day(
-            tx, STRATEGY, strategy, sitting.day, base + profit
-        )
-    return sitting.strategy_days[strategy]
+    profit = sitting.books.profit(strategy, sitting.prices)
+    last = tx.loss_days.last(STRATEGY, strategy)
+    base = last[0].base if last else sitting.equity - profit
+    return loss_day(tx, STRATEGY, strategy, sitting.day, base + profit)
 
 
 def _quantity(request: TradeRequest, equity: Decimal, held: Decimal) -> Decimal:

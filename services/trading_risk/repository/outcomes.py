@@ -1,6 +1,6 @@
 """Queries of outcomes, their checks, reservations and manual orders."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any, cast
@@ -34,6 +34,13 @@ class Outcomes:
         """Return the answer to a signal, if there is one."""
         return self._session.get(RiskOutcome, signal_id)
 
+    def known(self, signal_ids: Sequence[UUID]) -> dict[UUID, RiskOutcome]:
+        """Return the answers to those signals that have one."""
+        found = self._session.scalars(
+            select(RiskOutcome).where(RiskOutcome.signal_id.in_(signal_ids))
+        )
+        return {outcome.signal_id: outcome for outcome in found}
+
     def get(self, signal_id: UUID) -> RiskOutcome:
         """Return the answer to a signal."""
         outcome = self.find(signal_id)
@@ -42,14 +49,13 @@ class Outcomes:
         return outcome
 
     def add(
-        self, outcome: dict[str, Any], checks: Iterable[dict[str, Any]]
-    ) -> RiskOutcome:
-        """Store an answer with its checks, and return it as it was stored."""
-        values = {"account_id": self._account_id, **outcome}
+        self, outcomes: Sequence[dict[str, Any]], checks: Sequence[dict[str, Any]]
+    ) -> dict[UUID, RiskOutcome]:
+        """Store answers with their checks; return them by signal, as stored."""
+        values = [{"account_id": self._account_id, **each} for each in outcomes]
         self._session.execute(_ADD_OUTCOME, values)
-        rows = [{"outcome_id": outcome["outcome_id"], **check} for check in checks]
-        self._session.execute(_ADD_CHECK, rows)
-        return RiskOutcome(**values)
+        self._session.execute(_ADD_CHECK, checks)
+        return {each["signal_id"]: RiskOutcome(**each) for each in values}
 
     def recent(
         self,
@@ -139,11 +145,11 @@ class Reservations:
         self._session = session
         self._account_id = account_id
 
-    def add(self, order: OpenOrder) -> None:
-        """Reserve what an approval may use."""
-        self._session.execute(
-            _ADD_RESERVATION, {"account_id": self._account_id, **asdict(order)}
-        )
+    def add(self, orders: Sequence[OpenOrder]) -> None:
+        """Reserve what approvals may use."""
+        rows = [{"account_id": self._account_id, **asdict(order)} for order in orders]
+        if rows:
+            self._session.execute(_ADD_RESERVATION, rows)
 
     def release(self, order_id: UUID) -> bool:
         """Drop the reservation of an order that execution has; say if there was one."""

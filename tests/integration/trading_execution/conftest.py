@@ -287,7 +287,7 @@ class Bench:
         }
         approved = OrderApproved(**values | changes)
         with self.database.transaction() as tx:
-            orders.create(tx, approved)
+            orders.create(tx, [approved])
         return approved
 
     def order(self, approved: OrderApproved) -> Order:

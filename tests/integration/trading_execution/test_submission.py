@@ -36,7 +36,7 @@ def test_a_ready_order_is_placed_once(bench: "Bench") -> None:
 def test_a_repeated_approval_is_the_same_order(bench: "Bench") -> None:
     approved = bench.approve()
     with bench.database.transaction() as tx:
-        assert not orders.create(tx, approved)
+        assert not orders.create(tx, [approved])
 
 
 def test_a_refusal_of_the_first_attempt_is_final(bench: "Bench") -> None:
