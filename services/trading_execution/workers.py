@@ -54,12 +54,13 @@ class Submitting:
         self._desk = desk
 
     def run(self) -> None:
-        """Write what a flatten needs, and send everything that may leave."""
+        """Send everything that may leave, then what a flatten needs beyond it."""
         desk = self._desk
         if not desk.in_charge() or desk.trust.doubted:
             return
-        flatten.advance(desk)
         submit.submit_ready(desk)
+        if flatten.advance(desk):
+            submit.submit_ready(desk)
 
     def pending(self) -> bool:
         """Say whether an order should leave now."""

@@ -61,6 +61,9 @@ def advance(desk: Desk) -> int:
     A position is sold only after the other orders of its symbol have ended: they may
     hold its shares, and their executions change what there is to sell.
     """
+    with desk.database.read_only() as tx:
+        if not tx.open_flatten_requests(desk.account_id):
+            return 0
     now = desk.clock.now()
     with desk.database.transaction() as tx:
         tx.fence(desk.epoch)

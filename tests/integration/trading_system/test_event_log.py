@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import events_about_nothing
@@ -21,6 +22,7 @@ from trading_system.clock import monotonic, utc_now
 from trading_system.consumer import Consumer
 from trading_system.database import Database, Transaction
 from trading_system.doorbell import Doorbell
+from trading_system.event import Event
 from trading_system.messaging import EventHandlers, log_end, release
 from trading_system.models import ConsumerCursor, DeadLetter
 from trading_system.runtime.ports import free_port
@@ -32,9 +34,25 @@ pytestmark = pytest.mark.integration
 SUPPORT = str(Path(events_about_nothing.__file__).parent)
 
 
-def handlers() -> EventHandlers[Transaction]:
+class Chimed(Event, topic="test.chimed"):
+    """Something else that happened."""
+
+    @property
+    def key(self) -> str:
+        return "chime"
+
+
+def handlers(
+    handle: Callable[[Ticked, Transaction], None] = write_effect, together: bool = False
+) -> EventHandlers[Transaction]:
+    """Return handlers that take each event alone, or those that came together."""
     on = EventHandlers[Transaction](ServiceName.ANALYTICS)
-    on(Ticked)(write_effect)
+
+    def handle_all(events: list[Ticked], tx: Transaction) -> None:
+        for event in events:
+            handle(event, tx)
+
+    on.many(Ticked)(handle_all) if together else on(Ticked)(handle)
     return on
 
 
@@ -149,20 +167,19 @@ def test_a_consumer_killed_in_mid_batch_repeats_nothing_and_skips_nothing(
     assert [count for _, count in effects(database)] == list(range(60))
 
 
+@pytest.mark.parametrize("together", [False, True])
 def test_a_poison_event_holds_its_own_key_only_and_is_parked_after_its_attempts(
-    database: Database[Transaction],
+    database: Database[Transaction], together: bool
 ) -> None:
     start_of_log(database)
-    on = EventHandlers[Transaction](ServiceName.ANALYTICS)
     poisonous = True
 
-    @on(Ticked)
     def handle(event: Ticked, tx: Transaction) -> None:
         write_effect(event, tx)
         if event.name == "bad" and event.count == 0 and poisonous:
             raise ValueError("cannot be")
 
-    consumer = Consumer(database, on)
+    consumer = Consumer(database, handlers(handle, together))
     for count in range(3):
         publish(database, "bad", count)
         publish(database, "good", count)
@@ -185,8 +202,9 @@ def test_a_poison_event_holds_its_own_key_only_and_is_parked_after_its_attempts(
     assert effects(database)[3:] == [("bad", n) for n in range(3)]
 
 
+@pytest.mark.parametrize("together", [False, True])
 def test_an_event_of_newer_code_pauses_the_consumer_and_is_not_lost(
-    database: Database[Transaction],
+    database: Database[Transaction], together: bool
 ) -> None:
     start_of_log(database)
     publish(database, "a", 0)
@@ -199,12 +217,40 @@ def test_an_event_of_newer_code_pauses_the_consumer_and_is_not_lost(
             )
         )
     publish(database, "a", 2)
-    drain(Consumer(database, handlers()))
+    drain(Consumer(database, handlers(together=together)))
     assert effects(database) == [("a", 0)]
     with database.read_only() as tx:
         cursor = tx.session.get_one(ConsumerCursor, "analytics")
         assert cursor.paused and "newer code" in (cursor.paused_reason or "")
         assert log_end(tx) - cursor.last_seq == 2
+
+
+def test_what_came_together_is_committed_before_the_next_kind_is_begun(
+    database: Database[Transaction],
+) -> None:
+    start_of_log(database)
+    batches: list[int] = []
+    seen: list[list[tuple[str, int]]] = []
+    on = EventHandlers[Transaction](ServiceName.ANALYTICS)
+
+    @on.many(Ticked)
+    def handle(events: list[Ticked], tx: Transaction) -> None:
+        batches.append(len(events))
+        for event in events:
+            write_effect(event, tx)
+
+    @on(Chimed)
+    def look(event: Chimed, tx: Transaction) -> None:
+        seen.append(effects(database))
+
+    with database.transaction() as tx:
+        for count in range(3):
+            tx.publish(Ticked(name="a", count=count))
+        tx.publish(Chimed())
+        tx.publish(Ticked(name="a", count=3))
+    drain(Consumer(database, on))
+    assert batches == [3, 1]
+    assert seen == [[("a", 0), ("a", 1), ("a", 2)]]
 
 
 def test_two_instances_of_a_service_handle_each_event_once(
