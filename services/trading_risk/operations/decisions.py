@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from loguru import logger
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -72,7 +73,7 @@ def decide_all(
         for request in new:
             judgement = _judge(tx, facts, request, surroundings, market_time)
             rows.append(_outcome(request, judgement, day, market_time))
-            checks += _checks(request, judgement.evaluation)
+            checks += _checks(rows[-1]["outcome_id"], judgement.evaluation)
             if rows[-1]["order_id"] is not None:
                 reserved.append(_approve(tx, request, judgement))
             else:
@@ -197,10 +198,10 @@ def _outcome(
     }
 
 
-def _checks(request: TradeRequest, evaluation: Evaluation) -> list[dict[str, Any]]:
+def _checks(outcome: UUID, evaluation: Evaluation) -> list[dict[str, Any]]:
     return [
         {
-            "outcome_id": outcome_id(request.signal_id),
+            "outcome_id": outcome,
             "position": place,
             "name": each.name,
             "code": each.code,
