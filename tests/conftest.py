@@ -12,6 +12,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -79,19 +80,38 @@ def database_template(postgres_url: str) -> Iterator[str]:
     drop_database(postgres_url, name)
 
 
+@pytest.fixture(scope="session")
+def new_database(
+    postgres_url: str, database_template: str
+) -> Callable[[str], AbstractContextManager[str]]:
+    """Return what makes a migrated, empty database and gives its owner's URL."""
+
+    @contextmanager
+    def made(prefix: str) -> Iterator[str]:
+        name = f"{prefix[:40]}_{secrets.token_hex(4)}"
+        with databases.connected(postgres_url) as server, server.cursor() as cursor:
+            # Files are copied whole: a quarter of the time of PostgreSQL's own way,
+            # which writes each page to the log, where the disk is not waited for.
+            cursor.execute(
+                f'create database "{name}" template "{database_template}"'
+                " strategy file_copy"
+            )
+        url = urls.with_database(postgres_url, name)
+        databases.admit_roles(url, databases.SERVICE_ROLES)
+        yield url
+        drop_database(postgres_url, name)
+
+    return made
+
+
 @pytest.fixture(scope="module")
 def database_url(
-    postgres_url: str, database_template: str, request: pytest.FixtureRequest
+    new_database: Callable[[str], AbstractContextManager[str]],
+    request: pytest.FixtureRequest,
 ) -> Iterator[str]:
     """The owner's URL of a migrated, empty database that this module has to itself."""
-    module = re.sub(r"\W", "_", request.path.stem)[:40]
-    name = f"{module}_{secrets.token_hex(4)}"
-    with databases.connected(postgres_url) as connection, connection.cursor() as cursor:
-        cursor.execute(f'create database "{name}" template "{database_template}"')
-    url = urls.with_database(postgres_url, name)
-    databases.admit_roles(url, databases.SERVICE_ROLES)
-    yield url
-    drop_database(postgres_url, name)
+    with new_database(re.sub(r"\W", "_", request.path.stem)) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """A database with a calendar, and a feed that does what a test says."""
 
-import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime, time, timedelta
 
 import polars as pl
@@ -112,16 +112,10 @@ MONDAY = date(2024, 7, 1)
 
 
 @pytest.fixture
-def url(postgres_url: str, database_template: str) -> Iterator[str]:
+def url(new_database: Callable[[str], AbstractContextManager[str]]) -> Iterator[str]:
     """The owner's URL of a migrated database that the test has to itself."""
-    name = f"ingestion_{secrets.token_hex(4)}"
-    with databases.connected(postgres_url) as connection, connection.cursor() as cursor:
-        cursor.execute(f'create database "{name}" template "{database_template}"')
-    created = urls.with_database(postgres_url, name)
-    databases.admit_roles(created, databases.SERVICE_ROLES)
-    yield created
-    with databases.connected(postgres_url) as connection, connection.cursor() as cursor:
-        cursor.execute(f'drop database "{name}" with (force)')
+    with new_database("ingestion") as created:
+        yield created
 
 
 @pytest.fixture

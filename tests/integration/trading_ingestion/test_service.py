@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ def bearer(token: str) -> dict[str, str]:
 @pytest.fixture
 def make_app(database, service_url, redis_url, feed, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    # Two steps of history and one that finds nothing: each waits for half a second.
+    feed.history_begins = datetime(2024, 2, 1, tzinfo=UTC)
 
     def make(**values: Any) -> FastAPI:
         settings = Settings(

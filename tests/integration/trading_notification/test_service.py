@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from trading_notification import app as notification
+from trading_notification import workers
 from trading_notification.adapters.smtp import SmtpMailer
 from trading_notification.domain.health import Seen
 from trading_notification.domain.summary import Figures
@@ -43,7 +44,9 @@ async def client(
     redis_url: str,
     tmp_path: Path,
     mail_server: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[httpx.AsyncClient]:
+    monkeypatch.setattr(workers, "LOOK_FOR_MAIL", 0.1)
     settings = Settings(
         postgres_url=service_database_url("notification"),
         redis_url=redis_url,

@@ -1,7 +1,7 @@
 """A database with bars and a calendar, and an engine with strategies of the test's."""
 
-import secrets
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from textwrap import dedent
@@ -44,16 +44,10 @@ BARS = [
 
 
 @pytest.fixture
-def url(postgres_url: str, database_template: str) -> Iterator[str]:
+def url(new_database: Callable[[str], AbstractContextManager[str]]) -> Iterator[str]:
     """The owner's URL of a migrated database that the test has to itself."""
-    name = f"strategy_{secrets.token_hex(4)}"
-    with databases.connected(postgres_url) as connection, connection.cursor() as cursor:
-        cursor.execute(f'create database "{name}" template "{database_template}"')
-    created = urls.with_database(postgres_url, name)
-    databases.admit_roles(created, databases.SERVICE_ROLES)
-    yield created
-    with databases.connected(postgres_url) as connection, connection.cursor() as cursor:
-        cursor.execute(f'drop database "{name}" with (force)')
+    with new_database("strategy") as created:
+        yield created
 
 
 @pytest.fixture

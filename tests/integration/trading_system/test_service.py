@@ -10,11 +10,13 @@ from typing import Annotated, Any
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
+from limits import parse
 from sqlalchemy import text
 
 from trading_system.config.settings import Settings
 from trading_system.database import Database, Transaction
 from trading_system.errors import Conflict
+from trading_system.http import DEFAULT_RATE, Edge, create_http_app
 from trading_system.messaging import EventHandlers
 from trading_system.runtime.ports import free_port
 from trading_system.security import TRADE, new_token, requires, token_hash
@@ -215,17 +217,35 @@ async def test_health_metrics_and_documentation_are_there(app: FastAPI) -> None:
     assert len({o["operationId"] for o in operations}) == len(operations)
 
 
-async def test_too_many_requests_are_told_when_to_come_back(
+async def test_too_many_requests_are_told_when_to_come_back() -> None:
+    app = create_http_app("limited", Settings(), rate=parse("3/minute"))
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://127.0.0.1"
+    ) as client:
+        answers = [
+            await client.get("/openapi.json", headers=bearer("a guess"))
+            for _ in range(4)
+        ]
+        another = await client.get("/openapi.json", headers=bearer("another"))
+        counted = await client.get("/metrics", headers=bearer("a guess"))
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert 1 <= int(answers[-1].headers["Retry-After"]) <= 60
+    assert (another.status_code, counted.status_code) == (200, 200)
+
+
+async def test_a_service_is_limited_too_but_never_a_halt(
     app: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (edge,) = (layer for layer in app.user_middleware if layer.cls is Edge)
+    assert edge.kwargs["rate"] == DEFAULT_RATE
+    monkeypatch.setitem(edge.kwargs, "rate", parse("1/minute"))
     async with running(app) as client:
         answers = [
-            (await client.get("/effects", headers=bearer("a guess"))).status_code
-            for _ in range(6_001)
+            (await client.get(path, headers=bearer(READER))).status_code
+            for path in ("/effects", "/effects", "/halt", "/health/live")
         ]
-        halting = await client.get("/health/live")
-    assert answers[-1] == 429
-    assert halting.status_code == 200
+    assert answers == [200, 429, 404, 200]
 
 
 async def test_idle_waits_for_a_worker_that_is_at_work(
