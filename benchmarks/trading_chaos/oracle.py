@@ -70,6 +70,8 @@ class Judgement:
     faults: Counter[str] = field(default_factory=Counter)
     codes: Counter[str] = field(default_factory=Counter)
     """Why risk denied, by code."""
+    ends: Counter[str] = field(default_factory=Counter)
+    """How orders ended, by status."""
 
 
 @dataclass(slots=True)
@@ -111,6 +113,9 @@ def judge(cell: "Cell") -> Judgement:
                     " where order_id is null group by 1",
                 )
             )
+        )
+        judged.ends = Counter(
+            dict(_rows(connection, "select status, count(*) from execution.orders group by 1"))
         )
         for name, query in {
             "orders": "select count(*) from execution.orders",

@@ -6,6 +6,7 @@ from typing import Any
 
 SYMBOLS = ("AAPL", "AMD", "BAC", "CSCO", "DIS", "INTC", "JPM", "KO", "WFC", "XOM")
 STRATEGIES = ("amber", "birch", "cedar", "dune")
+SIDES, SIZES = ("buy", "buy", "sell"), (0.02, 0.04, 0.06, 0.08)
 MANY = tuple(f"hot{number:02d}" for number in range(12))
 
 SECONDS = 8.0
@@ -127,17 +128,17 @@ def _work(dice: random.Random, profile: str) -> list[Act]:
         detail: dict[str, Any] = {"round": number}
         if profile == "hot":
             detail["signals"] = [
-                ("BAC", strategy, "buy", 0.04) for strategy in dice.sample(MANY, 4)
+                ("BAC", strategy, "buy", 0.1) for strategy in dice.sample(MANY, 4)
             ]
             if number % 4 == 0:
-                detail["signals"] += [("BAC", name, "sell", 0.04) for name in MANY]
+                detail["signals"] += [("BAC", name, "sell", 0.1) for name in MANY]
             acts += [
                 Act(moment, "by hand", _by_hand(dice, number * 100 + place, "BAC"))
                 for place in range(4)
             ]
         else:
             detail["signals"] = [
-                (symbol, strategy, dice.choice(("buy", "buy", "sell")), 0.02)
+                (symbol, strategy, dice.choice(SIDES), dice.choice(SIZES))
                 for symbol in dice.sample(SYMBOLS, dice.randint(2, 6))
                 for strategy in dice.sample(STRATEGIES, dice.randint(1, 2))
             ]

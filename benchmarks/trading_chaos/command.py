@@ -1,0 +1,125 @@
+"""`trading-chaos`: seeds, mutants and simulated flows from the command line.
+
+`trading-chaos --seeds 200` runs seeds and judges them, `--seed 17` one of them again,
+`trading-chaos mutants` shows that each defect put in on purpose is found, and
+`trading-chaos simulate --flows 1000000` runs orders through a simulated broker.
+"""
+
+import argparse
+import queue
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
+from pathlib import Path
+
+from trading_chaos import report, simulation
+from trading_chaos.campaign import Verdict, run_seed
+from trading_chaos.cell import context
+from trading_chaos.mutants import MUTANTS
+from trading_chaos.servers import Servers, running_servers
+
+MUTANT_SEEDS = 20
+"""Seeds within which each mutant must be caught."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what was asked for; 0 when all of it held."""
+    options = _parser().parse_args(arguments)
+    if options.what == "simulate":
+        first = options.first
+        return simulation.main(options.flows, first, options.jobs)
+    with ExitStack() as stack:
+        servers = [stack.enter_context(running_servers()) for _ in range(options.jobs)]
+        if options.what == "mutants":
+            return _mutants(servers, options.first, options.mutant or list(MUTANTS))
+        if options.seed is not None:
+            seeds: Iterable[int] = [options.seed]
+        else:
+            seeds = range(options.first, options.first + options.seeds)
+        return _seeds(servers, seeds, options.keep)
+
+
+def verdicts(
+    servers: Sequence[Servers],
+    seeds: Iterable[int],
+    keep: Path | None = None,
+) -> Iterator[Verdict]:
+    """Run seeds, as many at a time as there are servers."""
+    made = context()
+    free: queue.SimpleQueue[Servers] = queue.SimpleQueue()
+    for each in servers:
+        free.put(each)
+
+    def one(seed: int) -> Verdict:
+        taken = free.get()
+        try:
+            return run_seed(taken, made, seed, keep=keep)
+        finally:
+            free.put(taken)
+
+    with ThreadPoolExecutor(len(servers)) as pool:
+        for done in as_completed([pool.submit(one, seed) for seed in seeds]):
+            yield done.result()
+
+
+def _seeds(servers: Sequence[Servers], seeds: Iterable[int], keep: Path) -> int:
+    total = report.Report()
+    for verdict in verdicts(servers, seeds, keep):
+        total.add(verdict)
+        print(report.line_of(verdict), *report.details(verdict), sep="\n", flush=True)
+    print(*total.lines(), sep="\n")
+    return int(bool(total.violated or total.missed()))
+
+
+def caught_at(servers: Servers, mutant: str, first: int = 0) -> Verdict | None:
+    """Run seeds with a defect in them until one is violated; return that one."""
+    made = context()
+    for seed in range(first, first + MUTANT_SEEDS):
+        verdict = run_seed(servers, made, seed, mutant)
+        if verdict.violations:
+            return verdict
+    return None
+
+
+def _mutants(servers: Sequence[Servers], first: int, names: Sequence[str]) -> int:
+    free: queue.SimpleQueue[Servers] = queue.SimpleQueue()
+    for each in servers:
+        free.put(each)
+
+    def one(name: str) -> tuple[str, Verdict | None]:
+        taken = free.get()
+        try:
+            return name, caught_at(taken, name, first)
+        finally:
+            free.put(taken)
+
+    survived = []
+    with ThreadPoolExecutor(len(servers)) as pool:
+        for done in as_completed([pool.submit(one, name) for name in names]):
+            name, verdict = done.result()
+            if verdict is None:
+                survived.append(name)
+                print(f"{name:24s} SURVIVED {MUTANT_SEEDS} seeds", flush=True)
+                continue
+            number = verdict.seed - first + 1
+            print(f"{name:24s} seed {number:2d}  {verdict.violations[0][:150]}")
+    print(f"{len(names) - len(survived)} of {len(names)} mutants were caught")
+    return int(bool(survived))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="trading-chaos",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("what", nargs="?", choices=("seeds", "mutants", "simulate"), default="seeds")
+    add("--seeds", type=int, default=8, help="how many seeds")
+    add("--first", type=int, default=0, help="the first seed")
+    add("--seed", type=int, help="one seed again")
+    add("--jobs", type=int, default=1, help="seeds at a time, each with own servers")
+    add("--keep", type=Path, default=Path("chaos-out"), help="where traces are kept")
+    add("--mutant", action="append", choices=sorted(MUTANTS), help="only this one")
+    add("--flows", type=int, default=1_000_000, help="orders to simulate")
+    return parser
