@@ -16,12 +16,12 @@ from typing import Any
 import httpx
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
-
 from trading_chaos import oracle
 from trading_chaos.cell import SPEED, Cell
 from trading_chaos.mutants import MUTANTS
 from trading_chaos.plan import SECONDS, SYMBOLS, Act, Plan, draw
 from trading_chaos.servers import Servers
+
 from trading_system.clock import monotonic, sleep
 from trading_system.contracts.strategy import SignalGenerated
 from trading_system.database import Database, Transaction

@@ -19,9 +19,9 @@ from typing import Any
 import httpx
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
-
 from trading_chaos.parts import Part, run
 from trading_chaos.servers import Servers
+
 from trading_system.clock import monotonic, sleep
 from trading_system.crash import SAID
 from trading_system.runtime.ports import free_port
@@ -218,11 +218,12 @@ class Cell:
     def _wait_until_it_trades(self) -> None:
         def trades() -> bool:
             self.tend()
-            return self.scalar(
+            found = self.scalar(
                 "select exists (select from risk_management.books_state where clean)"
                 " and exists (select from risk_management.trading_state"
                 " where state = 'ACTIVE')"
             )
+            return found is True
 
         self.until(trades, START, "the books were not opened")
         for limit, value in (("max_orders_per_day", 5000), ("max_orders_per_bar", 200)):

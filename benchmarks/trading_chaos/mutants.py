@@ -27,7 +27,7 @@ from trading_execution.operations import (
     submit,
 )
 from trading_execution.operations.evidence import Booked
-from trading_execution.ports import Refused, Unclear
+from trading_execution.ports import OrderTicket, Refused, Unclear
 from trading_system import clock, consumer
 from trading_system.crash import crash_point
 
@@ -129,8 +129,8 @@ def _intent_after_call() -> None:
     _put(submit, "submit_ready", sent_first)
 
 
-def _ticket(order: Any) -> submit.OrderTicket:
-    return submit.OrderTicket(
+def _ticket(order: Any) -> OrderTicket:
+    return OrderTicket(
         order.order_id,
         order.client_order_id,
         order.symbol,

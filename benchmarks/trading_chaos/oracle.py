@@ -115,7 +115,12 @@ def judge(cell: "Cell") -> Judgement:
             )
         )
         judged.ends = Counter(
-            dict(_rows(connection, "select status, count(*) from execution.orders group by 1"))
+            dict(
+                _rows(
+                    connection,
+                    "select status, count(*) from execution.orders group by 1",
+                )
+            )
         )
         for name, query in {
             "orders": "select count(*) from execution.orders",

@@ -15,12 +15,12 @@ from typing import Any
 
 import httpx
 import uvicorn
+from trading_chaos import mutants
 
 import paper_exchange.__main__ as exchange
 import trading_execution.app
 import trading_execution.workers
 import trading_risk.app
-from trading_chaos import mutants
 from trading_execution.adapters import alpaca, alpaca_stream, rate
 from trading_execution.domain.lookup import Patience
 from trading_execution.operations import reconcile, resolve, submit

@@ -147,9 +147,7 @@ def _work(dice: random.Random, profile: str) -> list[Act]:
             resting = _by_hand(dice, number * 100, dice.choice(SYMBOLS))
             acts.append(Act(moment, "by hand", {**resting, "below": 0.028}))
             cancel = {"number": number * 100}
-            acts.append(
-                Act(moment + dice.uniform(0.5, 2.5), "cancel by hand", cancel)
-            )
+            acts.append(Act(moment + dice.uniform(0.5, 2.5), "cancel by hand", cancel))
         moment += dice.uniform(0.3, 0.7)
     return acts
 

@@ -79,7 +79,7 @@ class Servers:
         }
         with suppress(redis.RedisError):
             with redis.Redis.from_url(self.redis_url, socket_timeout=2) as client:
-                client.execute_command(*commands[how])  # type: ignore[no-untyped-call]
+                client.execute_command(*commands[how])
 
     def end_connections(self, database: str) -> None:
         """Have PostgreSQL end every connection to a database."""

@@ -8,7 +8,7 @@ After every step the invariants of `docs/reliability.md` are checked.
 import random
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,9 +19,9 @@ from typing import Any
 from uuid import UUID
 
 from loguru import logger
-
 from trading_chaos.memory import Memory, Row, Store
-from trading_execution.domain.leaving import FLATTEN, may_leave, state_in_force
+
+from trading_execution.domain.leaving import may_leave, state_in_force
 from trading_execution.domain.lookup import Patience
 from trading_execution.domain.order_status import (
     AT_BROKER,
@@ -52,7 +52,13 @@ from trading_execution.ports import (
 from trading_risk.domain.books import Books, Holding, OpenOrder
 from trading_system.clock import monotonic
 from trading_system.contracts.risk import OrderApproved
-from trading_system.vocabulary import Side, TradingState, identity, order_id
+from trading_system.vocabulary import (
+    OrderType,
+    Side,
+    TimeInForce,
+    identity,
+    order_id,
+)
 
 ACCOUNT, SYMBOL, STRATEGY = "SIM", "AAPL", "amber"
 LIMIT = Decimal(300)
@@ -137,15 +143,15 @@ class FakeBroker:
         order = self.dice.choice(working)
         assert order.quantity is not None
         left = order.quantity - order.filled_quantity
-        part = left if self.dice.random() < 0.5 else Decimal(
-            self.dice.randint(1, int(left))
+        part = (
+            left
+            if self.dice.random() < 0.5
+            else Decimal(self.dice.randint(1, int(left)))
         )
         total = order.filled_quantity + part
         whole = total == order.quantity
         status = OrderStatus.FILLED if whole else OrderStatus.PARTIALLY_FILLED
-        seen = replace(
-            order, filled_quantity=total, status=status, said=status.lower()
-        )
+        seen = replace(order, filled_quantity=total, status=status, said=status.lower())
         self.taken[order.client_order_id] = seen
         fill = BrokerFill(
             broker_order_id=order.broker_order_id,
@@ -167,9 +173,7 @@ class FakeBroker:
         for name, order in self.taken.items():
             if order.broker_order_id == broker_order_id:
                 if order.status not in TERMINAL:
-                    ended = replace(
-                        order, status=OrderStatus.CANCELED, said="canceled"
-                    )
+                    ended = replace(order, status=OrderStatus.CANCELED, said="canceled")
                     self.taken[name] = ended
                     self._tell("canceled", ended, None)
 
@@ -272,8 +276,8 @@ class Account:
             symbol=SYMBOL,
             side=side,
             quantity=Decimal(self.dice.randint(1, min(int(room), 60))),
-            order_type="market",
-            time_in_force="day",
+            order_type=OrderType.MARKET,
+            time_in_force=TimeInForce.DAY,
             limit_price=None,
             stop_price=None,
             decision_price=Decimal(100),
@@ -350,7 +354,7 @@ class Account:
         told = self.broker.told
         update = told.pop(self.dice.randrange(min(3, len(told))))
         order_id = self.tx.id_by_client(update.order.client_order_id)
-        row = self.store.orders[order_id]
+        row: Any = self.store.orders[order_id]
         if fills._is_news(row, update):
             self._step(row, fills._told(self.tx, self.desk, update, self.now))
 
@@ -474,6 +478,8 @@ class Account:
                 raise Violation(f"filled {filled} of {row.quantity} after {had}")
             if status is OrderStatus.NOT_SENT and row.attempts:
                 raise Violation("attempted, and NOT_SENT")
+            if status is OrderStatus.REJECTED and self._lives(row.client_order_id):
+                raise Violation(f"{row.client_order_id} is REJECTED and lives")
             self.before[row.order_id] = status, filled
         booked = sum(
             (entry["quantity_delta"] for entry in store.entries.values()), Decimal(0)
@@ -496,8 +502,11 @@ class Account:
         if held + coming["buy"] > LIMIT or held - coming["sell"] < 0:
             raise Violation(f"{held} held and {coming} coming, of {LIMIT}")
 
+    def _lives(self, client_order_id: str) -> bool:
+        on_its_way = (ticket.client_order_id for _, ticket in self.broker.coming)
+        return client_order_id in {*self.broker.taken, *on_its_way}
 
-    def _with(self, *statuses: OrderStatus) -> list[Row]:
+    def _with(self, *statuses: OrderStatus) -> list[Any]:
         return [row for row in self.store.orders.values() if row.status in statuses]
 
     def _step(self, row: Row, take: Any) -> None:
