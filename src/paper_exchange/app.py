@@ -5,10 +5,12 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from paper_exchange.api import (
     account,
@@ -21,44 +23,17 @@ from paper_exchange.api import (
     watchlists,
 )
 from paper_exchange.api.http import Gate, Json, error_answer
-from paper_exchange.api.openapi import describe
+from paper_exchange.api.openapi import described
+from paper_exchange.api.routing import routes
 from paper_exchange.errors import ApiError
 from paper_exchange.exchange import Exchange
 from paper_exchange.faults import Faults
 from paper_exchange.pacer import Pacer
 
 LOG = logging.getLogger(__name__)
-
-
-def create(
-    exchange: Exchange,
-    pacer: Pacer,
-    control_token: str | None = None,
-    requests_per_minute: int = 200,
-) -> FastAPI:
-    """Return the application of an exchange that is ready to trade."""
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        keeping = asyncio.create_task(pacer.keep_time())
-        keeping.add_done_callback(_say_why_it_ended)
-        yield
-        keeping.cancel()
-        with suppress(asyncio.CancelledError):
-            await keeping
-        exchange.close()
-
-    app = FastAPI(title="Paper exchange", version="2", lifespan=lifespan, docs_url=None)
-    app.state.exchange = exchange
-    app.state.pacer = pacer
-    app.state.control_token = control_token
-    active = app.state.faults = Faults(exchange.seed)
-    exchange.floor.executions = active.executions
-    app.state.trade_updates = trade_updates.TradeUpdates(active)
-    app.state.market_stream = market_stream.MarketStream(exchange, active)
-    exchange.journal.listeners.append(app.state.trade_updates.publish)
-    exchange.journal.is_heard = app.state.trade_updates.is_heard
-    pacer.after_step.append(app.state.market_stream.publish)
+# The orders come first because they are asked for most.
+ROUTERS = [
+    module.router
     for module in (
         orders,
         account,
@@ -68,25 +43,68 @@ def create(
         control,
         trade_updates,
         market_stream,
-    ):
-        app.include_router(module.router)
-    describe(app)
-    app.add_exception_handler(ApiError, _refused)
-    app.add_exception_handler(HTTPException, _unknown_path)
-    app.add_exception_handler(Exception, _failed)
-    app.add_middleware(
-        Gate,
-        exchange=exchange,
-        pacer=pacer,
-        active=active,
-        per_minute=requests_per_minute,
     )
+]
+
+
+def create(
+    exchange: Exchange,
+    pacer: Pacer,
+    control_token: str | None = None,
+    requests_per_minute: int = 200,
+) -> Starlette:
+    """Return the application of an exchange that is ready to trade."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        exchange.journal.gathers = True
+        keeping = asyncio.create_task(pacer.keep_time())
+        keeping.add_done_callback(_say_why_it_ended)
+        yield
+        keeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping
+        exchange.close()
+
+    active = Faults(exchange.seed)
+    app = Starlette(
+        routes=[*routes(ROUTERS), Route("/openapi.json", _description)],
+        lifespan=lifespan,
+        exception_handlers={
+            ApiError: _refused,
+            HTTPException: _unknown_path,
+            Exception: _failed,
+        },
+        middleware=[
+            Middleware(
+                Gate,
+                exchange=exchange,
+                pacer=pacer,
+                active=active,
+                per_minute=requests_per_minute,
+            )
+        ],
+    )
+    app.state.exchange = exchange
+    app.state.pacer = pacer
+    app.state.control_token = control_token
+    app.state.faults = active
+    exchange.floor.executions = active.executions
+    app.state.trade_updates = trade_updates.TradeUpdates(active)
+    app.state.market_stream = market_stream.MarketStream(exchange, active)
+    exchange.journal.listeners.append(app.state.trade_updates.publish)
+    exchange.journal.is_heard = app.state.trade_updates.is_heard
+    pacer.after_step.append(app.state.market_stream.publish)
     return app
 
 
 def _say_why_it_ended(task: "asyncio.Task[None]") -> None:
     if not task.cancelled() and task.exception() is not None:
         LOG.critical("The market's clock stopped.", exc_info=task.exception())
+
+
+async def _description(_: Request) -> Response:
+    return Json(described(ROUTERS))
 
 
 async def _refused(_: Request, error: Exception) -> Response:

@@ -166,8 +166,7 @@ class Exchange:
         request = self._by_symbol(request)
         if request.client_order_id is not None:
             admission.unique_client_id(
-                self.store.order_by_client_id(account.id, request.client_order_id)
-                is not None
+                self.store.is_taken(account.id, request.client_order_id)
             )
         admission.admit(self.proposal(account, request))
         order = self._create(account, request)

@@ -1,5 +1,6 @@
 """What happens, in the order in which it does: written, then taped, then told."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -17,8 +18,10 @@ Listener = Callable[[Update], None]
 class Journal:
     """Market time, and everything that changed since the last commit.
 
-    A commit writes all of it in one transaction, and only then tells the tape and the
-    listeners.
+    A commit has all of it written in one transaction, and only then told to the tape
+    and the listeners. While `gathers` is on, the transaction is shared: what is
+    committed in one turn of the event loop is written together at its end, so that
+    requests that come together pay for one transaction. Their answers wait for it.
     """
 
     def __init__(self, store: Store, tape: Tape, seed: int, start: int) -> None:
@@ -32,6 +35,11 @@ class Journal:
         self._tape = tape
         self._stamp = int(facts.get("stamp", 0))
         self._pending = Pending()
+        self.gathers = False
+        self._due: asyncio.Future[None] | None = None
+        self._lines: list[tuple[int, str]] = []
+        self._updates: list[Update] = []
+        store.before_reading = self.settle
 
     def stamp(self) -> int:
         """Return now, made later by a nanosecond than anything stamped before."""
@@ -102,10 +110,11 @@ class Journal:
 
     def note_only(self, kind: str, what: dict[str, Any]) -> None:
         """Put a line on the tape that changes nothing."""
-        self._tape.write([self._tape.line(self.now, kind, what)[1]])
+        self._lines.append(self._tape.line(self.now, kind, what))
+        self._settle_in_turn()
 
     def commit(self, **facts: str) -> None:
-        """Write what is pending, then tell the tape and the listeners."""
+        """Have what is pending written and told: at once, or with its turn."""
         pending, self._pending = self._pending, Pending()
         changes = pending.changes
         changes.facts |= {
@@ -114,12 +123,44 @@ class Journal:
             "count": str(self.identity.count),
             **facts,
         }
-        self._store.write(changes)
-        if changes.tape:
-            self._tape.write([line for _, line in changes.tape])
-        for update in pending.updates:
+        self._store.add(changes)
+        self._lines += changes.tape
+        self._updates += pending.updates
+        self._settle_in_turn()
+
+    def _settle_in_turn(self) -> None:
+        if not self.gathers:
+            self.settle()
+        elif self._due is None:
+            loop = asyncio.get_running_loop()
+            self._due = loop.create_future()
+            loop.call_soon(self.settle)
+
+    def settle(self) -> None:
+        """Write what was committed and not written yet; tape and tell it."""
+        due, self._due = self._due, None
+        lines, self._lines = self._lines, []
+        updates, self._updates = self._updates, []
+        try:
+            if self._store.has_added:
+                self._store.commit(lines)
+            if lines:
+                self._tape.write([line for _, line in lines])
+        except BaseException as error:
+            if due is not None:
+                due.set_exception(error)
+            raise
+        for update in updates:
             for listener in self.listeners:
                 listener(update)
+        if due is not None:
+            due.set_result(None)
+
+    async def settled(self) -> None:
+        """Wait until everything that was committed is written."""
+        if self._due is not None:
+            # Others wait for it too: one that gives up must not end it for them.
+            await asyncio.shield(self._due)
 
     @property
     def has_changes(self) -> bool:
@@ -129,6 +170,7 @@ class Journal:
     def close(self) -> None:
         """Write what is left and let go of the files."""
         if not self._tape.is_closed:
+            self.gathers = False
             self.commit()
             self._tape.close()
             self._store.close()

@@ -135,6 +135,7 @@ class Pacer:
                 await asyncio.sleep(0)
             exchange.journal.note("clock", {"event": what})
             exchange.journal.commit(running="0", reserved="0")
+            exchange.journal.settle()
 
     async def keep_time(self) -> None:
         """Keep the market moving while it runs, until canceled."""

@@ -1,7 +1,7 @@
 """What survives the process: one SQLite file, written before anything is answered."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,16 @@ class Changes:
     tape: list[tuple[int, str]] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Rows:
+    """What waits for a commit, as it was when its step was done."""
+
+    facts: dict[str, str] = field(default_factory=dict)
+    accounts: dict[str, bytes] = field(default_factory=dict)
+    orders: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    activities: list[tuple[Any, ...]] = field(default_factory=list)
+
+
 @dataclass(frozen=True, slots=True)
 class OrderFilter:
     """Which orders of an account are wanted; every bound is exclusive."""
@@ -65,13 +75,20 @@ class OrderFilter:
 
 
 class Store:
-    """The SQLite file; WAL, so a killed process loses nothing it has committed."""
+    """The SQLite file; WAL, so a killed process loses nothing it has committed.
+
+    `add` takes what one step has changed, `commit` writes all that was added. Whoever
+    reads sees everything that was added: `before_reading` has it committed.
+    """
 
     def __init__(self, path: Path) -> None:
+        self.before_reading: Callable[[], None] = lambda: None
+        self._added: _Rows | None = None
         try:
             self._connection = sqlite3.connect(path, isolation_level=None)
             run = self._connection.execute
             run("pragma journal_mode = wal")
+            # A killed process loses no commit; a power cut may lose the last ones.
             run("pragma synchronous = normal")
             run("pragma busy_timeout = 2000")
             # One process owns the file; a second one must not trade on the same state.
@@ -89,46 +106,54 @@ class Store:
 
     def facts(self) -> dict[str, str]:
         """Return the named values."""
-        return dict(self._connection.execute("select name, value from facts"))
+        return dict(self._read("select name, value from facts"))
 
-    def write(self, changes: Changes) -> None:
-        """Write everything or nothing."""
+    def add(self, changes: Changes) -> None:
+        """Take what a step has changed for the next commit."""
+        if self._added is None:
+            self._added = _Rows()
+        added = self._added
+        added.facts |= changes.facts
+        for account in changes.accounts.values():
+            added.accounts[account.id] = orjson.dumps(account.record())
+        for order in changes.orders.values():
+            added.orders[order.id] = _order_row(order)
+        for account_id, time, sequence, body in changes.activities:
+            kind = body["activity_type"]
+            row = (body["id"], account_id, kind, time, sequence, orjson.dumps(body))
+            added.activities.append(row)
+
+    @property
+    def has_added(self) -> bool:
+        """Whether something waits for a commit."""
+        return self._added is not None
+
+    def commit(self, tape: list[tuple[int, str]]) -> None:
+        """Write what was added, and the tape's next lines, or nothing of it."""
+        added, self._added = self._added or _Rows(), None
+        if tape:
+            # Those of the transaction before have reached the file by now.
+            added.facts["tape"] = orjson.dumps(tape).decode()
         run, many = self._connection.execute, self._connection.executemany
         run("begin immediate")
         try:
-            if changes.tape:
-                # Those of the transaction before have reached the file by now.
-                changes.facts["tape"] = orjson.dumps(changes.tape).decode()
-            if changes.facts:
+            many("insert or replace into facts values (?, ?)", added.facts.items())
+            if added.accounts:
                 many(
-                    "insert or replace into facts values (?, ?)", changes.facts.items()
-                )
-            for account in changes.accounts.values():
-                run(
                     "insert or replace into accounts values (?, ?)",
-                    (account.id, orjson.dumps(account.record())),
+                    added.accounts.items(),
                 )
-            if changes.orders:
+            if added.orders:
                 many(
                     "insert into orders values (?,?,?,?,?,?,?,?,?,?) on conflict (id) "
                     "do update set is_open = excluded.is_open, body = excluded.body, "
                     "parent = excluded.parent",
-                    map(_order_row, changes.orders.values()),
+                    added.orders.values(),
                 )
-            if changes.activities:
+            if added.activities:
                 many(
                     "insert into activities values (?,?,?,?,?,?)",
-                    (
-                        (
-                            body["id"],
-                            account_id,
-                            body["activity_type"],
-                            time,
-                            sequence,
-                            orjson.dumps(body),
-                        )
-                        for account_id, time, sequence, body in changes.activities
-                    ),
+                    added.activities,
                 )
             run("commit")
         except BaseException:  # whatever it was, nothing half-written may stay
@@ -137,7 +162,7 @@ class Store:
 
     def accounts(self) -> list[Account]:
         """Return every account."""
-        rows = self._connection.execute("select body from accounts order by rowid")
+        rows = self._read("select body from accounts order by rowid")
         return [Account.from_record(orjson.loads(body)) for (body,) in rows]
 
     def unflushed_tape(self) -> list[tuple[int, str]]:
@@ -149,9 +174,7 @@ class Store:
 
     def open_orders(self) -> Iterator[Order]:
         """Yield every order that is not finished, oldest first."""
-        rows = self._connection.execute(
-            "select body from orders where is_open = 1 order by sequence"
-        )
+        rows = self._read("select body from orders where is_open = 1 order by sequence")
         return _orders(rows)
 
     def order(self, account: str, order_id: str) -> Order | None:
@@ -164,9 +187,24 @@ class Store:
             "account = ? and client_order_id = ?", account, client_order_id
         )
 
+    def is_taken(self, account: str, client_order_id: str) -> bool:
+        """Whether an order of an account carries a client's id.
+
+        Every new order asks this, so it looks at what was added instead of having it
+        committed.
+        """
+        added = self._added.orders.values() if self._added else ()
+        if any(row[1] == account and row[3] == client_order_id for row in added):
+            return True
+        found = self._connection.execute(
+            "select 1 from orders where account = ? and client_order_id = ?",
+            (account, client_order_id),
+        )
+        return found.fetchone() is not None
+
     def legs(self, parent: str) -> list[Order]:
         """Return the orders that belong to another one, in the order they were made."""
-        rows = self._connection.execute(
+        rows = self._read(
             "select body from orders where parent = ? order by sequence", (parent,)
         )
         return list(_orders(rows))
@@ -192,7 +230,7 @@ class Store:
         if wanted.parents_only:
             where.append("parent is null")
         direction = "desc" if wanted.newest_first else "asc"
-        rows = self._connection.execute(
+        rows = self._read(
             f"select body from orders where {' and '.join(where)} "
             f"order by sequence {direction} limit ?",
             (*values, wanted.limit),
@@ -227,17 +265,20 @@ class Store:
             )
             values.append(page_token)
         direction = "desc" if newest_first else "asc"
-        rows = self._connection.execute(
+        rows = self._read(
             f"select body from activities where {' and '.join(where)} "
             f"order by time {direction}, sequence {direction} limit ?",
             (*values, page_size),
         )
         return [orjson.loads(body) for (body,) in rows]
 
+    def _read(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Return the rows of a query, with everything in them that was added."""
+        self.before_reading()
+        return self._connection.execute(sql, values)
+
     def _one(self, condition: str, *values: str) -> Order | None:
-        rows = self._connection.execute(
-            f"select body from orders where {condition}", values
-        )
+        rows = self._read(f"select body from orders where {condition}", values)
         return next(_orders(rows), None)
 
 

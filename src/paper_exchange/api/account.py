@@ -3,7 +3,6 @@
 from datetime import date, timedelta
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -11,6 +10,7 @@ from paper_exchange import history, instants, numbers, positions
 from paper_exchange.accounts import Account
 from paper_exchange.api.context import account_of, exchange_of
 from paper_exchange.api.http import Json, choice, json_body, number
+from paper_exchange.api.routing import Router
 from paper_exchange.errors import invalid, malformed, not_found
 from paper_exchange.exchange import Exchange
 from paper_exchange.identity import asset_id
@@ -19,7 +19,7 @@ from paper_exchange.market.source import Listing
 from paper_exchange.numbers import ZERO, money, text
 from trading_core.costs import daily_fees
 
-router = APIRouter(prefix="/v2", tags=["account"])
+router = Router(prefix="/v2", tag="account")
 REG_T = "regt_buying_power"
 ACTIVITY_PAGE = 100
 
@@ -71,13 +71,13 @@ def account_body(exchange: Exchange, account: Account) -> dict[str, Any]:
     }
 
 
-@router.get("/account", response_class=Json)
+@router.get("/account")
 async def read_account(request: Request) -> Response:
     """Return the account and its value now."""
     return Json(account_body(exchange_of(request), account_of(request)))
 
 
-@router.get("/account/configurations", response_class=Json)
+@router.get("/account/configurations")
 async def read_settings(request: Request) -> Response:
     """Return the account's settings."""
     return Json(account_of(request).settings)
@@ -95,7 +95,7 @@ ALLOWED: dict[str, tuple[Any, ...]] = {
 }
 
 
-@router.patch("/account/configurations", response_class=Json)
+@router.patch("/account/configurations")
 async def change_settings(request: Request) -> Response:
     """Change settings; what is null or unknown stays as it is."""
     body = await json_body(request)
@@ -115,7 +115,7 @@ async def change_settings(request: Request) -> Response:
     return Json(account.settings)
 
 
-@router.get("/account/portfolio/history", response_class=Json)
+@router.get("/account/portfolio/history")
 async def read_history(request: Request) -> Response:
     """Return equity and profit over time."""
     exchange = exchange_of(request)
@@ -139,7 +139,7 @@ async def read_history(request: Request) -> Response:
     return Json(history.portfolio(exchange, account_of(request), wanted))
 
 
-@router.get("/account/activities", response_class=Json)
+@router.get("/account/activities")
 async def list_activities(request: Request) -> Response:
     """Return what changed the account: executions and bookings."""
     types = request.query_params.get("activity_types", "")
@@ -151,7 +151,7 @@ async def list_activities(request: Request) -> Response:
     return _activities(request, [name for name in types.split(",") if name])
 
 
-@router.get("/account/activities/{activity_type}", response_class=Json)
+@router.get("/account/activities/{activity_type}")
 async def list_activities_of_type(request: Request) -> Response:
     """Return what changed the account, of one type."""
     return _activities(request, [request.path_params["activity_type"]])
@@ -179,7 +179,7 @@ def _activities(request: Request, types: list[str]) -> Response:
     )
 
 
-@router.get("/positions", response_class=Json)
+@router.get("/positions")
 async def list_positions(request: Request) -> Response:
     """Return everything held."""
     exchange, account = exchange_of(request), account_of(request)
@@ -191,7 +191,7 @@ async def list_positions(request: Request) -> Response:
     )
 
 
-@router.get("/positions/{name}", response_class=Json)
+@router.get("/positions/{name}")
 async def read_position(request: Request) -> Response:
     """Return what is held of one symbol."""
     exchange, account = exchange_of(request), account_of(request)
@@ -199,7 +199,7 @@ async def read_position(request: Request) -> Response:
     return Json(positions.body(exchange, account, symbol))
 
 
-@router.delete("/positions", response_class=Json)
+@router.delete("/positions")
 async def close_all_positions(request: Request) -> Response:
     """Sell everything held, and buy back what is short."""
     exchange, account = exchange_of(request), account_of(request)
@@ -207,7 +207,7 @@ async def close_all_positions(request: Request) -> Response:
     return Json(positions.close_all(exchange, account, cancel), status_code=207)
 
 
-@router.delete("/positions/{name}", response_class=Json)
+@router.delete("/positions/{name}")
 async def close_position(request: Request) -> Response:
     """Close a position, or a part of it."""
     exchange, account = exchange_of(request), account_of(request)
@@ -217,13 +217,13 @@ async def close_position(request: Request) -> Response:
     return Json(positions.close(exchange, account, symbol, quantity, share))
 
 
-@router.post("/positions/{name}/exercise", response_class=Json)
+@router.post("/positions/{name}/exercise")
 async def exercise(request: Request) -> Response:
     """Refuse: there are no options here."""
     raise invalid("only options positions can be exercised")
 
 
-@router.get("/clock", response_class=Json)
+@router.get("/clock")
 async def read_clock(request: Request) -> Response:
     """Return the market's time, with New York's offset."""
     exchange = exchange_of(request)
@@ -238,7 +238,7 @@ async def read_clock(request: Request) -> Response:
     )
 
 
-@router.get("/calendar", response_class=Json)
+@router.get("/calendar")
 async def read_calendar(request: Request) -> Response:
     """Return the trading days between two dates."""
     sessions = exchange_of(request).sessions
@@ -287,7 +287,7 @@ def asset_body(listing: Listing, is_active: bool = True) -> dict[str, Any]:
     }
 
 
-@router.get("/assets", response_class=Json)
+@router.get("/assets")
 async def list_assets(request: Request) -> Response:
     """Return what is listed."""
     query = request.query_params
@@ -305,7 +305,7 @@ async def list_assets(request: Request) -> Response:
     return Json([body for body in bodies if status in ("", body["status"])])
 
 
-@router.get("/assets/{name}", response_class=Json)
+@router.get("/assets/{name}")
 async def read_asset(request: Request) -> Response:
     """Return one listing by symbol or id."""
     name = request.path_params["name"]

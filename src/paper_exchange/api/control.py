@@ -7,19 +7,19 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from paper_exchange import corporate, faults, instants, numbers
 from paper_exchange.api.context import exchange_of
 from paper_exchange.api.http import Json, find_account, json_body
+from paper_exchange.api.routing import Router
 from paper_exchange.errors import ApiError, invalid, unprocessable
 from paper_exchange.faults import Faults
 from paper_exchange.market.interventions import KINDS, Intervention
 from paper_exchange.pacer import FASTEST, Pacer
 
-router = APIRouter(tags=["control"])
+router = Router(tag="control")
 MOVES = ("run", "stop", "set", "advance_to")
 SETTLING = frozenset(("pending_new", "pending_cancel", "pending_replace"))
 
@@ -37,6 +37,8 @@ def check_token(request: Request) -> None:
 def clock_body(request: Request) -> dict[str, Any]:
     """Return market time, how it moves, and what is not finished."""
     exchange, pacer = exchange_of(request), _pacer(request)
+    # Stream messages come with it, and none may wait uncounted.
+    exchange.journal.settle()
     settling = sum(order.status in SETTLING for order in exchange.working())
     return {
         "now": instants.rfc3339(exchange.now),
@@ -57,7 +59,7 @@ def _pacer(request: Request) -> Pacer:
     return pacer
 
 
-@router.get("/control/clock", response_class=Json)
+@router.get("/control/clock")
 async def read_clock(request: Request) -> Response:
     """Return the clock."""
     check_token(request)
@@ -65,7 +67,7 @@ async def read_clock(request: Request) -> Response:
     return Json(clock_body(request))
 
 
-@router.post("/control/clock", response_class=Json)
+@router.post("/control/clock")
 async def move_clock(request: Request) -> Response:
     """Run, stop, set or advance the clock."""
     check_token(request)
@@ -108,7 +110,7 @@ def _instant(value: Any, name: str) -> int:
         raise invalid(f"{name}: {error}") from None
 
 
-@router.get("/control/accounts", response_class=Json)
+@router.get("/control/accounts")
 async def list_accounts(request: Request) -> Response:
     """Return the accounts, without their secrets."""
     check_token(request)
@@ -120,7 +122,7 @@ async def list_accounts(request: Request) -> Response:
     )
 
 
-@router.post("/control/accounts", response_class=Json)
+@router.post("/control/accounts")
 async def open_account(request: Request) -> Response:
     """Open an account, or give the one with this key a fresh start."""
     check_token(request)
@@ -146,7 +148,7 @@ async def open_account(request: Request) -> Response:
     return Json({"id": known.id, "key": known.key, "cash": str(known.cash)})
 
 
-@router.post("/control/prices", response_class=Json)
+@router.post("/control/prices")
 async def move_price(request: Request) -> Response:
     """Print a trade, gap, halt or resume a symbol, or announce a corporate action."""
     check_token(request)
@@ -216,7 +218,7 @@ def _date(body: dict[str, Any], name: str, default: str) -> str:
         raise invalid(f"{name} must be YYYY-MM-DD") from None
 
 
-@router.get("/control/faults", response_class=Json)
+@router.get("/control/faults")
 async def list_faults(request: Request) -> Response:
     """Return the faults in force."""
     check_token(request)
@@ -224,7 +226,7 @@ async def list_faults(request: Request) -> Response:
     return Json([fault.record() for fault in active.active])
 
 
-@router.post("/control/faults", response_class=Json)
+@router.post("/control/faults")
 async def add_fault(request: Request) -> Response:
     """Put a fault in force."""
     check_token(request)
@@ -234,7 +236,7 @@ async def add_fault(request: Request) -> Response:
     return Json(fault.record())
 
 
-@router.delete("/control/faults", status_code=204)
+@router.delete("/control/faults", status=204)
 async def remove_faults(request: Request) -> Response:
     """Put an end to every fault."""
     check_token(request)
@@ -243,7 +245,7 @@ async def remove_faults(request: Request) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/health", response_class=Json)
+@router.get("/health")
 async def health(request: Request) -> Response:
     """Say that the exchange answers, and what it trades."""
     exchange = exchange_of(request)

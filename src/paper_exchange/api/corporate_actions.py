@@ -3,17 +3,17 @@
 from datetime import date, timedelta
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from paper_exchange import instants
 from paper_exchange.api.context import exchange_of
 from paper_exchange.api.http import Json, number
+from paper_exchange.api.routing import Router
 from paper_exchange.corporate import CorporateAction
 from paper_exchange.errors import invalid, malformed, not_found
 
-router = APIRouter(tags=["corporate actions"])
+router = Router(tag="corporate actions")
 LONGEST_DAYS = 90
 CUSIP = "000000000"
 """Nothing here has a real one; clients want a text."""
@@ -71,7 +71,7 @@ def row(action: CorporateAction) -> dict[str, Any]:
     return {**body, "new_rate": new, "old_rate": old}
 
 
-@router.get("/v1/corporate-actions", response_class=Json)
+@router.get("/v1/corporate-actions")
 async def list_actions(request: Request) -> Response:
     """Return corporate actions by symbol, kind, id and date."""
     query = request.query_params
@@ -142,7 +142,7 @@ def _announced(request: Request) -> list[CorporateAction]:
     return [one for one in actions if one.kind in ("split", "dividend")]
 
 
-@router.get("/v2/corporate_actions/announcements", response_class=Json)
+@router.get("/v2/corporate_actions/announcements")
 async def list_announcements(request: Request) -> Response:
     """Return announcements of at most ninety days."""
     query = request.query_params
@@ -170,9 +170,7 @@ async def list_announcements(request: Request) -> Response:
     )
 
 
-@router.get(
-    "/v2/corporate_actions/announcements/{announcement_id}", response_class=Json
-)
+@router.get("/v2/corporate_actions/announcements/{announcement_id}")
 async def read_announcement(request: Request) -> Response:
     """Return one announcement."""
     for action in _announced(request):

@@ -8,19 +8,19 @@ from itertools import islice
 from typing import Any
 
 import orjson
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from paper_exchange import instants
 from paper_exchange.api.context import exchange_of
 from paper_exchange.api.http import Json
+from paper_exchange.api.routing import Router
 from paper_exchange.errors import ApiError, malformed, not_found
 from paper_exchange.exchange import Exchange
 from paper_exchange.market import bars, prints
 from paper_exchange.market.bars import Row
 
-router = APIRouter(tags=["market data"])
+router = Router(tag="market data")
 FEEDS = ("", "sip", "iex", "otc", "boats", "delayed_sip", "overnight")
 MOST_ROWS = 10_000
 USUAL_ROWS = 1_000
@@ -194,19 +194,19 @@ def _path_symbol(request: Request) -> str:
     return symbol
 
 
-@router.get("/v2/stocks/bars", response_class=Json)
+@router.get("/v2/stocks/bars")
 async def list_bars(request: Request) -> Response:
     """Return bars of some symbols."""
     return _many(request, "bars", _bars(request))
 
 
-@router.get("/v2/stocks/trades", response_class=Json)
+@router.get("/v2/stocks/trades")
 async def list_trades(request: Request) -> Response:
     """Return trades of some symbols."""
     return _many(request, "trades", _prints(request, "trades"))
 
 
-@router.get("/v2/stocks/quotes", response_class=Json)
+@router.get("/v2/stocks/quotes")
 async def list_quotes(request: Request) -> Response:
     """Return quotes of some symbols."""
     return _many(request, "quotes", _prints(request, "quotes"))
@@ -238,19 +238,19 @@ def _latest_many(request: Request, kind: str) -> Response:
     return Json({kind: found})
 
 
-@router.get("/v2/stocks/bars/latest", response_class=Json)
+@router.get("/v2/stocks/bars/latest")
 async def latest_bars(request: Request) -> Response:
     """Return the last minute bar of some symbols."""
     return _latest_many(request, "bars")
 
 
-@router.get("/v2/stocks/trades/latest", response_class=Json)
+@router.get("/v2/stocks/trades/latest")
 async def latest_trades(request: Request) -> Response:
     """Return the last trade of some symbols."""
     return _latest_many(request, "trades")
 
 
-@router.get("/v2/stocks/quotes/latest", response_class=Json)
+@router.get("/v2/stocks/quotes/latest")
 async def latest_quotes(request: Request) -> Response:
     """Return the last quote of some symbols."""
     return _latest_many(request, "quotes")
@@ -270,7 +270,7 @@ def snapshot(exchange: Exchange, symbol: str) -> dict[str, Any]:
     }
 
 
-@router.get("/v2/stocks/snapshots", response_class=Json)
+@router.get("/v2/stocks/snapshots")
 async def snapshots(request: Request) -> Response:
     """Return everything known of some symbols now."""
     exchange = _query(request)
@@ -283,7 +283,7 @@ async def snapshots(request: Request) -> Response:
     )
 
 
-@router.get("/v2/stocks/auctions", response_class=Json)
+@router.get("/v2/stocks/auctions")
 async def list_auctions(request: Request) -> Response:
     """Return the opening and closing prices of sessions."""
     exchange = _query(request)
@@ -307,7 +307,7 @@ async def list_auctions(request: Request) -> Response:
     return _many(request, "auctions", rows)
 
 
-@router.get("/v2/stocks/meta/exchanges", response_class=Json)
+@router.get("/v2/stocks/meta/exchanges")
 async def exchanges(request: Request) -> Response:
     """Return the codes of venues."""
     return Json(
@@ -320,7 +320,7 @@ async def exchanges(request: Request) -> Response:
     )
 
 
-@router.get("/v2/stocks/meta/conditions/{kind}", response_class=Json)
+@router.get("/v2/stocks/meta/conditions/{kind}")
 async def conditions(request: Request) -> Response:
     """Return the codes of trade or quote conditions."""
     kind = request.path_params["kind"]
@@ -331,7 +331,7 @@ async def conditions(request: Request) -> Response:
     return Json({"@": "Regular Sale"} if kind == "trade" else {"R": "Regular"})
 
 
-@router.get("/v2/stocks/{symbol}/snapshot", response_class=Json)
+@router.get("/v2/stocks/{symbol}/snapshot")
 async def one_snapshot(request: Request) -> Response:
     """Return everything known of one symbol now."""
     exchange, symbol = _query(request), _path_symbol(request)
@@ -340,7 +340,7 @@ async def one_snapshot(request: Request) -> Response:
     return Json({"symbol": symbol, **snapshot(exchange, symbol)})
 
 
-@router.get("/v2/stocks/{symbol}/{kind}", response_class=Json)
+@router.get("/v2/stocks/{symbol}/{kind}")
 async def one_list(request: Request) -> Response:
     """Return bars, trades or quotes of one symbol."""
     kind = request.path_params["kind"]
@@ -351,7 +351,7 @@ async def one_list(request: Request) -> Response:
     raise not_found("endpoint not found.")
 
 
-@router.get("/v2/stocks/{symbol}/{kind}/latest", response_class=Json)
+@router.get("/v2/stocks/{symbol}/{kind}/latest")
 async def one_latest(request: Request) -> Response:
     """Return the last bar, trade or quote of one symbol."""
     kind = request.path_params["kind"]

@@ -129,8 +129,17 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it here."""
-        if scope["type"] != "http" or not is_api(scope["path"]):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        journal = self._exchange.journal
+        if not is_api(scope["path"]):
+
+            async def when_settled(message: Message) -> None:
+                await journal.settled()
+                await send(message)
+
+            await self._app(scope, receive, when_settled)
             return
         self._pacer.catch_up()
         headers = {"X-Request-ID": uuid4().hex}
@@ -152,6 +161,7 @@ class Gate:
             self._note(scope, b"", error.status, orjson.dumps(error.body()))
             answer = error_answer(error)
             answer.headers.update(headers)
+            await journal.settled()
             await answer(scope, receive, send)
             return
         scope.setdefault("state", {})["account"] = account
@@ -161,28 +171,35 @@ class Gate:
             return
         fault = self._faults.for_request(method, path, body)
         status, answered = 500, bytearray()
+        start: Message | None = None
 
         async def answer_with_headers(message: Message) -> None:
-            nonlocal status
+            nonlocal status, start
             if message["type"] == "http.response.start":
                 status = message["status"]
                 extra = [
                     (name.lower().encode(), value.encode())
                     for name, value in headers.items()
                 ]
-                message = {**message, "headers": [*message["headers"], *extra]}
-            elif watch:
+                start = {**message, "headers": [*message["headers"], *extra]}
+                return
+            if watch:
                 answered.extend(message.get("body", b""))
                 if not message.get("more_body"):
                     # On the tape before the client can know of it.
                     whole = fault is None
                     self._note(scope, body, status, bytes(answered), whole)
+            # Nobody hears of what a killed process might lose.
+            await journal.settled()
+            if start is not None:
+                await send(start)
+                start = None
             await send(message)
 
         if fault is None:
             await self._app(scope, _again(body, receive), answer_with_headers)
         else:
-            self._exchange.journal.note_only("fault", {"path": path, **fault.record()})
+            journal.note_only("fault", {"path": path, **fault.record()})
             if fault.kind == "429_without_headers":
                 headers.clear()
             await self._struck(fault, scope, body, receive, answer_with_headers)

@@ -10,17 +10,17 @@ from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
 import orjson
-from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from paper_exchange import instants
 from paper_exchange.api.http import find_account
+from paper_exchange.api.routing import Router
 from paper_exchange.exchange import Exchange
 from paper_exchange.faults import Faults
 from paper_exchange.instants import MINUTE
 from paper_exchange.market import bars, prints
 
-router = APIRouter()
+router = Router()
 CHANNELS = ("trades", "quotes", "bars", "updatedBars", "dailyBars", "statuses", "lulds")
 LETTERS = {"trades": "t", "quotes": "q", "bars": "b", "dailyBars": "d"}
 MOST_WAITING = 20_000

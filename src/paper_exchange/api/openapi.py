@@ -1,12 +1,11 @@
 """The description of both APIs in OpenAPI, from the routes and what they may answer."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
-from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
+from paper_exchange.api.routing import Operation, Router
 
-METHODS = ("get", "post", "put", "patch", "delete")
 PAGED = "start end limit page_token sort"
 STOCKS = f"symbols feed currency adjustment asof {PAGED}"
 # The query parameters of each path; all are text, and most may be left out.
@@ -87,49 +86,51 @@ ERROR = {
 }
 
 
-def describe(app: FastAPI) -> None:
-    """Let the application answer its full description at /openapi.json."""
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            schema = get_openapi(
-                title=app.title, version=app.version, routes=app.routes
-            )
-            app.openapi_schema = _completed(schema)
-        return app.openapi_schema
-
-    # FastAPI documents this assignment as the way to extend its schema.
-    app.openapi = openapi  # type: ignore[method-assign]
-
-
-def _completed(schema: dict[str, Any]) -> dict[str, Any]:
-    for path, operations in schema["paths"].items():
-        for method in METHODS:
-            operation = operations.get(method)
-            if operation is not None:
-                _complete(operation, path, method)
-    return schema
+def described(routers: Iterable[Router]) -> dict[str, Any]:
+    """Return the full description, as it is answered at /openapi.json."""
+    paths: dict[str, dict[str, Any]] = {}
+    for router in routers:
+        for operation in router.operations:
+            methods = paths.setdefault(operation.path, {})
+            methods[operation.method.lower()] = _described(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Paper exchange", "version": "2"},
+        "paths": paths,
+    }
 
 
-def _complete(operation: dict[str, Any], path: str, method: str) -> None:
+def _described(operation: Operation) -> dict[str, Any]:
+    path, method, name = operation.path, operation.method, operation.handler.__name__
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": TEXT}
         for name in re.findall(r"{(\w+)}", path)
     ]
-    if method in ("get", "delete") or path == "/v2/watchlists:by_name":
+    if method in ("GET", "DELETE") or path == "/v2/watchlists:by_name":
         parameters += [
             {"name": name, "in": "query", "required": False, "schema": TEXT}
             for name in QUERIES.get(path, "").split()
         ]
-    operation["parameters"] = parameters
-    if method in ("post", "put", "patch"):
-        properties = BODIES.get(path, {})
-        content = {"schema": {"type": "object", "properties": properties}}
-        operation["requestBody"] = {"content": {"application/json": content}}
-    answers = operation["responses"]
-    if method == "delete":
-        answers |= {"207": {"description": "An answer for each."}}
-        answers |= {"200": {"description": "Done."}, "204": {"description": "Done."}}
+    answers: dict[str, Any] = {"200": {"description": "Done."}}
+    if method == "DELETE":
+        answers["204"] = {"description": "Done."}
+        answers["207"] = {"description": "An answer for each."}
+    else:
+        answers["200"]["content"] = {"application/json": {"schema": {}}}
     for status, meaning in ERRORS.items():
         content = {"application/json": {"schema": ERROR}}
         answers[status] = {"description": meaning, "content": content}
+    described: dict[str, Any] = {
+        "tags": [operation.tag],
+        "summary": name.replace("_", " ").capitalize(),
+        "description": operation.handler.__doc__,
+        "operationId": f"{name}_{method.lower()}_{re.sub('[^a-z0-9]+', '_', path)}",
+        "parameters": parameters,
+        "responses": answers,
+    }
+    if method in ("POST", "PUT", "PATCH"):
+        properties = BODIES.get(path, {})
+        schema = {"type": "object", "properties": properties}
+        body = {"content": {"application/json": {"schema": schema}}}
+        described["requestBody"] = body
+    return described

@@ -2,31 +2,31 @@
 
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from paper_exchange import instants
 from paper_exchange.api.context import account_of, exchange_of
 from paper_exchange.api.http import Json, choice, flag, json_body, number
+from paper_exchange.api.routing import Router
 from paper_exchange.errors import ApiError, invalid, not_found
 from paper_exchange.exchange import Exchange
 from paper_exchange.orders import Order
 from paper_exchange.replacement import replace_order
 from paper_exchange.store import OrderFilter
 
-router = APIRouter(prefix="/v2", tags=["orders"])
+router = Router(prefix="/v2", tag="orders")
 MOST_SYMBOLS = 500
 
 
-@router.post("/orders", response_class=Json)
+@router.post("/orders")
 async def place_order(request: Request) -> Response:
     """Take an order."""
     body = await json_body(request)
     return Json(exchange_of(request).submit(account_of(request), body))
 
 
-@router.get("/orders", response_class=Json)
+@router.get("/orders")
 async def list_orders(request: Request) -> Response:
     """Return orders by status, time, symbol and side."""
     exchange, account = exchange_of(request), account_of(request)
@@ -58,7 +58,7 @@ async def list_orders(request: Request) -> Response:
     return Json([exchange.body(order, nested) for order in orders])
 
 
-@router.delete("/orders", response_class=Json)
+@router.delete("/orders")
 async def cancel_all_orders(request: Request) -> Response:
     """Cancel every open order."""
     exchange, account = exchange_of(request), account_of(request)
@@ -70,7 +70,7 @@ async def cancel_all_orders(request: Request) -> Response:
     return Json(answers, status_code=207)
 
 
-@router.get("/orders:by_client_order_id", response_class=Json)
+@router.get("/orders:by_client_order_id")
 async def read_order_by_client_id(request: Request) -> Response:
     """Return the order that carries a client's id."""
     exchange, account = exchange_of(request), account_of(request)
@@ -81,7 +81,7 @@ async def read_order_by_client_id(request: Request) -> Response:
     return Json(exchange.body(order))
 
 
-@router.get("/orders/{order_id}", response_class=Json)
+@router.get("/orders/{order_id}")
 async def read_order(request: Request) -> Response:
     """Return one order."""
     exchange = exchange_of(request)
@@ -89,7 +89,7 @@ async def read_order(request: Request) -> Response:
     return Json(exchange.body(order))
 
 
-@router.patch("/orders/{order_id}", response_class=Json)
+@router.patch("/orders/{order_id}")
 async def change_order(request: Request) -> Response:
     """Put a changed order in the place of an open one."""
     body = await json_body(request)
@@ -97,7 +97,7 @@ async def change_order(request: Request) -> Response:
     return Json(replace_order(exchange, account, _id(request), body))
 
 
-@router.delete("/orders/{order_id}", status_code=204)
+@router.delete("/orders/{order_id}", status=204)
 async def cancel_order(request: Request) -> Response:
     """Cancel one order."""
     exchange_of(request).cancel(account_of(request), _id(request))

@@ -6,15 +6,15 @@ from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
 import orjson
-from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from paper_exchange.api.http import find_account
+from paper_exchange.api.routing import Router
 from paper_exchange.exchange import Exchange
 from paper_exchange.faults import Fault, Faults
 from paper_exchange.transaction import Update
 
-router = APIRouter()
+router = Router()
 # A client that reads nothing is cut off here: about an hour of a busy account.
 MOST_WAITING = 50_000
 REMEMBERED = 50

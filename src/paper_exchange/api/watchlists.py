@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -10,11 +9,12 @@ from paper_exchange.accounts import Account
 from paper_exchange.api.account import asset_body
 from paper_exchange.api.context import account_of, exchange_of
 from paper_exchange.api.http import Json, json_body
+from paper_exchange.api.routing import Router
 from paper_exchange.errors import invalid, malformed, not_found
 from paper_exchange.exchange import Exchange
 from paper_exchange.instants import rfc3339
 
-router = APIRouter(prefix="/v2", tags=["watchlists"])
+router = Router(prefix="/v2", tag="watchlists")
 LONGEST_NAME = 64
 
 Watchlist = dict[str, Any]
@@ -77,7 +77,7 @@ def _keep(request: Request, watchlist: Watchlist) -> Response:
     return Json(_body(exchange, watchlist))
 
 
-@router.get("/watchlists", response_class=Json)
+@router.get("/watchlists")
 async def list_watchlists(request: Request) -> Response:
     """Return the watchlists, without their assets."""
     return Json(
@@ -88,7 +88,7 @@ async def list_watchlists(request: Request) -> Response:
     )
 
 
-@router.post("/watchlists", response_class=Json)
+@router.post("/watchlists")
 async def create_watchlist(request: Request) -> Response:
     """Make a watchlist."""
     body = await _object(request)
@@ -108,15 +108,15 @@ async def create_watchlist(request: Request) -> Response:
     return _keep(request, watchlist)
 
 
-@router.get("/watchlists:by_name", response_class=Json)
-@router.get("/watchlists/{watchlist_id}", response_class=Json)
+@router.get("/watchlists:by_name")
+@router.get("/watchlists/{watchlist_id}")
 async def read_watchlist(request: Request) -> Response:
     """Return a watchlist with its assets."""
     return Json(_body(exchange_of(request), _find(request)))
 
 
-@router.put("/watchlists:by_name", response_class=Json)
-@router.put("/watchlists/{watchlist_id}", response_class=Json)
+@router.put("/watchlists:by_name")
+@router.put("/watchlists/{watchlist_id}")
 async def change_watchlist(request: Request) -> Response:
     """Give a watchlist another name or other symbols."""
     body, watchlist = await _object(request), _find(request)
@@ -129,8 +129,8 @@ async def change_watchlist(request: Request) -> Response:
     return _keep(request, watchlist)
 
 
-@router.post("/watchlists:by_name", response_class=Json)
-@router.post("/watchlists/{watchlist_id}", response_class=Json)
+@router.post("/watchlists:by_name")
+@router.post("/watchlists/{watchlist_id}")
 async def add_to_watchlist(request: Request) -> Response:
     """Add a symbol to a watchlist."""
     body, watchlist = await _object(request), _find(request)
@@ -141,8 +141,8 @@ async def add_to_watchlist(request: Request) -> Response:
     return _keep(request, watchlist)
 
 
-@router.delete("/watchlists:by_name", status_code=204)
-@router.delete("/watchlists/{watchlist_id}", status_code=204)
+@router.delete("/watchlists:by_name", status=204)
+@router.delete("/watchlists/{watchlist_id}", status=204)
 async def delete_watchlist(request: Request) -> Response:
     """Delete a watchlist."""
     watchlist = _find(request)
@@ -151,7 +151,7 @@ async def delete_watchlist(request: Request) -> Response:
     return Response(status_code=204)
 
 
-@router.delete("/watchlists/{watchlist_id}/{symbol}", response_class=Json)
+@router.delete("/watchlists/{watchlist_id}/{symbol}")
 async def remove_from_watchlist(request: Request) -> Response:
     """Take a symbol off a watchlist."""
     watchlist, symbol = _find(request), request.path_params["symbol"]
@@ -161,13 +161,13 @@ async def remove_from_watchlist(request: Request) -> Response:
     return _keep(request, watchlist)
 
 
-@router.get("/options/contracts", response_class=Json)
+@router.get("/options/contracts")
 async def list_contracts(request: Request) -> Response:
     """Return no options contracts: only shares trade here."""
     return Json({"option_contracts": [], "next_page_token": None})
 
 
-@router.get("/options/contracts/{name}", response_class=Json)
+@router.get("/options/contracts/{name}")
 async def read_contract(request: Request) -> Response:
     """Return nothing: there are no options here."""
     raise not_found("contract not found")
