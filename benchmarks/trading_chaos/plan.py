@@ -208,11 +208,11 @@ def _faults(dice: random.Random) -> list[dict[str, Any]]:
             "kind": kind,
             "method": "POST",
             "path": "/v2/orders",
-            "probability": dice.uniform(0.08, 0.25),
+            "probability": dice.uniform(0.12, 0.35),
             "seconds": round(dice.uniform(0.4, 3.5), 2),
             "field": dice.choice(("id", "status", "filled_qty")),
         }
-        for kind in dice.sample(PLACING, 4)
+        for kind in dice.sample(PLACING, 5)
     ]
     canceling = [
         {
@@ -231,11 +231,13 @@ def _faults(dice: random.Random) -> list[dict[str, Any]]:
         }
         for kind in dice.sample(READING, 3)
     ]
+    # While the stream tells, it hides what the answer to a call would do.
+    deaf = dice.choice((0.25, 0.9))
     telling = [
         {
             "kind": kind,
             "path": "/stream",
-            "probability": 0.05 if kind == "stream_half_open" else 0.25,
+            "probability": 0.05 if kind == "stream_half_open" else deaf,
             "seconds": round(dice.uniform(0.2, 1.5), 2),
         }
         for kind in dice.sample(TELLING, 2)
