@@ -9,7 +9,7 @@ import argparse
 import queue
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from trading_chaos import report, simulation
@@ -57,9 +57,19 @@ def verdicts(
         finally:
             free.put(taken)
 
-    with ThreadPoolExecutor(len(servers)) as pool:
+    with _pool(len(servers)) as pool:
         for done in as_completed([pool.submit(one, seed) for seed in seeds]):
             yield done.result()
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ThreadPoolExecutor]:
+    """Yield a pool that begins nothing more when it is left early."""
+    pool = ThreadPoolExecutor(workers)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _seeds(servers: Sequence[Servers], seeds: Iterable[int], keep: Path) -> int:
@@ -94,7 +104,7 @@ def _mutants(servers: Sequence[Servers], first: int, names: Sequence[str]) -> in
             free.put(taken)
 
     survived = []
-    with ThreadPoolExecutor(len(servers)) as pool:
+    with _pool(len(servers)) as pool:
         for done in as_completed([pool.submit(one, name) for name in names]):
             name, verdict = done.result()
             if verdict is None:

@@ -36,8 +36,8 @@ def pins() -> dict[str, Requirement]:
 
 
 def our_packages() -> set[str]:
-    folders = (path for root in ROOTS for path in (ROOT / root).iterdir())
-    return {path.name for path in folders if path.is_dir()}
+    listed = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    return {Path(each).name for each in listed}
 
 
 def imports(folder: str) -> Iterator[tuple[str, Path]]:
