@@ -115,6 +115,7 @@ class Campaign:
         began = monotonic()
         cell = self.cell
         cell.calm()
+        cell.mark(oracle.RESUMED)
         answer = cell.ask(
             "POST",
             "risk",
@@ -292,6 +293,7 @@ class Campaign:
         answer = self.cell.ask("POST", "risk", "/trading-state/halt", body)
         if answer is not None and answer.is_success:
             self.halts += 1
+            self.cell.mark(oracle.HALTED)
 
     def _kill_file(self, act: Act) -> None:
         (self.cell.directory / "data" / "KILL").touch()
@@ -300,7 +302,8 @@ class Campaign:
     def _resume(self, act: Act) -> None:
         (self.cell.directory / "data" / "KILL").unlink(missing_ok=True)
         body = {"reason": "chaos", "by": "chaos"}
-        self.cell.ask("POST", "risk", "/trading-state/resume", body)
+        if self.cell.mark(oracle.RESUMED):
+            self.cell.ask("POST", "risk", "/trading-state/resume", body)
 
     def _end_connections(self, act: Act) -> None:
         self.cell.servers.end_connections(self.cell.name)

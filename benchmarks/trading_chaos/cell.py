@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
+from trading_chaos.oracle import MARK
 from trading_chaos.parts import Part, run
 from trading_chaos.servers import Servers
 
@@ -315,6 +316,16 @@ class Cell:
         )
         answer.raise_for_status()
         return answer.json()
+
+    def mark(self, price: float, patience: float = 8.0) -> bool:
+        """Put a mark on the tape: a trade, at a price that says what is marked."""
+        until = monotonic() + patience
+        while monotonic() < until:
+            with suppress(httpx.HTTPError):
+                self.control("prices", symbol=MARK, print=price)
+                return True
+            sleep(0.05)
+        return False
 
     def inject(self, faults: list[dict[str, Any]]) -> None:
         """Have the exchange misbehave, also after it was killed."""

@@ -56,6 +56,13 @@ MOST_EQUITY = Decimal(103_000)
 """What the account could be worth at best after some minutes of market time."""
 
 
+MARK, HALTED, RESUMED = "PEP", 171.0, 172.0
+"""A symbol that nobody trades: at these prices it marks the tape."""
+
+UNDER_WAY = 2
+"""Calls that may be under way when a halt commits: one of each executor."""
+
+
 def money(number: float) -> Decimal:
     """Return a price exactly as it is written."""
     return Decimal(str(number))
@@ -100,6 +107,7 @@ def judge(cell: "Cell") -> Judgement:
             ("O4", _books_equal_the_tape(connection, tape, cell)),
             ("O5", _exposure_stays_in_its_limit(tape, cell)),
             ("O6", _nothing_is_claimed_while_halted(connection)),
+            ("O6", _no_entry_leaves_after_a_halt(tape)),
             ("O7", _log_is_whole(connection)),
             ("O9", _audit_holds(connection)),
             ("O10", _no_secret_is_told(cell)),
@@ -343,6 +351,23 @@ def _nothing_is_claimed_while_halted(connection: Connection) -> Iterator[str]:
         """,
     ):
         yield f"{row[0]} was claimed at {row[2]}, {row[3]} since {row[4]}"
+
+
+def _no_entry_leaves_after_a_halt(tape: Tape) -> Iterator[str]:
+    """Count the entries that the broker took after a halt was answered.
+
+    A call whose arrival the broker put off had left before; each may land later.
+    """
+    halted, entries, put_off = False, 0, 0
+    for line in tape.lines:
+        if line["kind"] == "print" and line["symbol"] == MARK:
+            halted, entries = line["value"] == HALTED, 0
+        elif line["kind"] == "hang_before_accepting":
+            put_off += 1
+        elif halted and line["kind"] == "order" and line["event"] == "pending_new":
+            entries += line["side"] == "buy"
+            if entries > UNDER_WAY + put_off:
+                yield f"{entries} entries were taken after a halt, at {line['time']}"
 
 
 def _log_is_whole(connection: Connection) -> Iterator[str]:
