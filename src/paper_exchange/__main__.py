@@ -18,6 +18,7 @@ from paper_exchange import app, instants, sessions
 from paper_exchange.api.stream_protocol import StreamProtocol
 from paper_exchange.errors import StartRefused
 from paper_exchange.exchange import Exchange
+from paper_exchange.market import replay
 from paper_exchange.market.companies import COMPANIES
 from paper_exchange.market.generated import GeneratedMarket
 from paper_exchange.market.market import Market
@@ -62,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         application,
         log_level="warning",
         access_log=False,
+        proxy_headers=False,
         ws=StreamProtocol,
         timeout_graceful_shutdown=3,
     )
@@ -117,16 +119,10 @@ def _own_directory(options: argparse.Namespace) -> Path:
 def _source(options: argparse.Namespace, directory: Path) -> PriceSource:
     calendar = directory / "sessions.json"
     if options.replay is not None:
-        # Polars stays out of the process where no file is replayed.
-        from paper_exchange.market import replay
-
-        frame = replay.read(options.replay)
-        first, last = replay.span(frame)
+        file = replay.load(options.replay, directory / "replay")
         margin = timedelta(days=30)
-        known = sessions.load(calendar, first - margin, last + margin)
-        return replay.ReplayedMarket(
-            options.replay, frame, known, options.first, options.last
-        )
+        known = sessions.load(calendar, file.first - margin, file.last + margin)
+        return replay.ReplayedMarket(file, known, options.first, options.last)
     first = options.first or FIRST_DAY
     known = sessions.load(
         calendar,

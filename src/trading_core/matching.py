@@ -15,8 +15,8 @@ from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
-from trading_core.bars import PricePoint
 from trading_core.calendar import require_aware
 from trading_core.money import (
     QUANTITY_STEP,
@@ -29,6 +29,10 @@ from trading_core.money import (
     round_price,
     round_up,
 )
+
+if TYPE_CHECKING:
+    # Polars, which comes with it, stays out of processes that only match.
+    from trading_core.bars import PricePoint
 
 BASIS_POINT = Decimal("0.0001")
 
@@ -194,7 +198,7 @@ class FillModel:
             came_from=None if came_from is None else _price(came_from),
         )
 
-    def quotes(self, points: Iterable[PricePoint]) -> list[Quote]:
+    def quotes(self, points: "Iterable[PricePoint]") -> list[Quote]:
         """Return the quotes of one bar's path: a jump to the first, none after it."""
         quotes: list[Quote] = []
         for point in points:

@@ -1,11 +1,15 @@
 """A market that repeats the bars of a Parquet or CSV file."""
 
 import hashlib
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import polars as pl
 
 from paper_exchange import instants
 from paper_exchange.errors import StartRefused
@@ -13,68 +17,68 @@ from paper_exchange.instants import MINUTE, SECOND
 from paper_exchange.market.points import longer_tape, minute_tape
 from paper_exchange.market.source import DayTape, Integers, Listing
 from paper_exchange.sessions import Sessions, TradingDay
-from trading_core import bars
 
-LENGTHS = {60, 300, 900, 1800, 3600, 86_400}
 LEAD = 5 * MINUTE
 FUNDS = {"SPY", "QQQ", "IWM", "DIA"}
+PRICES = ("open", "high", "low", "close")
+COLUMNS = (*PRICES, "volume", "start")
 
 
-def read(path: Path) -> pl.DataFrame:
-    """Return the bars of a file; what is wrong with it is said with row and remedy."""
+@dataclass(frozen=True, slots=True)
+class BarFile:
+    """The bars of a file: columns of each symbol, and the New York dates they span."""
+
+    path: Path
+    sha256: str
+    seconds: int
+    first: date
+    last: date
+    columns: dict[str, dict[str, Any]]
+
+
+def load(path: Path, directory: Path) -> BarFile:
+    """Return the bars of a file, which are laid out in a directory once.
+
+    The columns are mapped, so only the days that trade take memory.
+    """
     try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            frame = pl.read_parquet(path)
-        elif path.suffix.lower() == ".csv":
-            frame = pl.read_csv(path, try_parse_dates=True, infer_schema_length=10_000)
-            stamp = frame.schema.get("timestamp")
-            if isinstance(stamp, pl.Datetime) and stamp.time_zone is None:
-                frame = frame.with_columns(
-                    pl.col("timestamp").dt.replace_time_zone("UTC")
-                )
-        else:
-            raise StartRefused(f"{path} is neither .parquet nor .csv: convert it.")
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         raise StartRefused(f"{path} does not exist: name a file of bars.") from None
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except OSError as error:
         raise StartRefused(f"{path} cannot be read: {error}") from error
+    index = _index(directory)
+    if index is None or index["sha256"] != sha256:
+        command = [sys.executable, "-m", "paper_exchange.market.bar_file"]
+        command += [str(path), str(directory), sha256]
+        result = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+        index = _index(directory)
+        if result.returncode or index is None:
+            # Of a traceback the end tells most.
+            raise StartRefused(result.stderr.strip()[-2_000:])
+    whole = {
+        name: np.load(directory / f"{name}.npy", mmap_mode="r") for name in COLUMNS
+    }
+    columns: dict[str, dict[str, Any]] = {}
+    begin = 0
+    for symbol, count in index["counts"]:
+        rows = slice(begin, begin + count)
+        columns[symbol] = {name: column[rows] for name, column in whole.items()}
+        begin += count
+    stamps = whole["start"]
+    first, last = (
+        instants.new_york_date(int(stamp)) for stamp in (stamps.min(), stamps.max())
+    )
+    return BarFile(path, sha256, index["seconds"], first, last, columns)
+
+
+def _index(directory: Path) -> dict[str, Any] | None:
     try:
-        _, problems = bars.validate(frame)
-    except bars.NotBars as error:
-        raise StartRefused(f"{path}: {error}") from error
-    problems = [problem for problem in problems if problem.rule != "unsorted"]
-    if problems:
-        raise StartRefused(_complaint(path, frame, problems))
-    if frame.is_empty():
-        raise StartRefused(f"{path} holds no bars: name a file that has some.")
-    return bars.conform(frame).sort("symbol", "timestamp")
-
-
-def _complaint(path: Path, frame: pl.DataFrame, problems: list[bars.BarProblem]) -> str:
-    """Return the first problem with its row in the file, counted from 1."""
-    first = problems[0]
-    rows = (
-        frame.with_row_index("row", offset=1)
-        .filter(
-            pl.col("symbol").eq_missing(pl.lit(first.symbol))
-            & pl.col("timestamp").eq_missing(pl.lit(first.timestamp))
-        )["row"]
-        .to_list()
-    )
-    row = rows[-1] if first.rule == "duplicate" else rows[0]
-    more = f" {len(problems) - 1} more problems follow." if len(problems) > 1 else ""
-    return (
-        f"{path}, row {row}, column {first.column}: {first.message}{more} "
-        "Remove or repair these rows and start again."
-    )
-
-
-def span(frame: pl.DataFrame) -> tuple[date, date]:
-    """Return the first and the last New York date of some bars."""
-    first, last = frame["timestamp"].min(), frame["timestamp"].max()
-    assert isinstance(first, datetime) and isinstance(last, datetime)
-    zone = instants.NEW_YORK
-    return first.astimezone(zone).date(), last.astimezone(zone).date()
+        index: dict[str, Any] = json.loads((directory / "index.json").read_text())
+    except FileNotFoundError:
+        return None
+    return index
 
 
 class ReplayedMarket:
@@ -86,39 +90,33 @@ class ReplayedMarket:
 
     def __init__(
         self,
-        path: Path,
-        frame: pl.DataFrame,
+        file: BarFile,
         sessions: Sessions,
         first: date | None = None,
         last: date | None = None,
     ) -> None:
-        self._seconds = _length(path, frame)
-        self._frames: dict[str, dict[str, np.ndarray]] = {}
+        self._seconds = file.seconds
+        self._columns = file.columns
         self.sessions = sessions
-        for (symbol,), rows in frame.group_by("symbol", maintain_order=True):
-            columns = {name: rows[name].to_numpy() for name in bars.PRICES}
-            columns["volume"] = rows["volume"].round().cast(pl.Int64).to_numpy()
-            columns["start"] = rows["timestamp"].dt.epoch("ns").to_numpy()
-            self._frames[str(symbol)] = columns
-        begins, ends = span(frame)
+        begins, ends = file.first, file.last
         days = sessions.between(max(first or begins, begins), min(last or ends, ends))
         if not days:
             raise StartRefused(
-                f"{path} holds {begins} to {ends}, which has no session from {first} "
-                f"to {last}: choose --from and --to inside it."
+                f"{file.path} holds {begins} to {ends}, which has no session from "
+                f"{first} to {last}: choose --from and --to inside it."
             )
         self.start = days[0].open - LEAD
         self.end = days[-1].close + LEAD
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-        self.name = f"replay of {path.name}, sha256 {digest}"
+        digest = file.sha256[:16]
+        self.name = f"replay of {file.path.name}, sha256 {digest}"
         self.listings = [
             Listing(symbol, symbol, "ARCA" if symbol in FUNDS else "NYSE")
-            for symbol in sorted(self._frames)
+            for symbol in sorted(self._columns)
         ]
 
     def day(self, symbol: str, day: TradingDay) -> DayTape | None:
         """Return the bars of a symbol on a day."""
-        columns = self._frames.get(symbol)
+        columns = self._columns.get(symbol)
         if columns is None:
             return None
         midnight = instants.new_york_midnight(day.day + timedelta(days=1))
@@ -129,7 +127,7 @@ class ReplayedMarket:
         if first == last:
             return None
         rows = slice(int(first), int(last))
-        open, high, low, close = (columns[name][rows] for name in bars.PRICES)
+        open, high, low, close = (columns[name][rows] for name in PRICES)
         volume, start = columns["volume"][rows], stamps[rows]
         if self._seconds == 60:
             return minute_tape(day, start, open, high, low, close, volume)
@@ -149,23 +147,3 @@ class ReplayedMarket:
             if index < len(stamps) and stamps[index] == stamp:
                 return index, index + 1
         return 0, 0
-
-
-def _length(path: Path, frame: pl.DataFrame) -> int:
-    """Return the length of the bars in seconds: the smallest step of one symbol."""
-    steps = frame.select(
-        pl.col("timestamp").diff().over("symbol").dt.total_seconds().alias("step")
-    )["step"]
-    step = steps.drop_nulls().filter(steps.drop_nulls() > 0).min()
-    if step is None:
-        return 86_400
-    assert isinstance(step, int)
-    if step > 43_200:
-        return 86_400
-    if step not in LENGTHS:
-        known = ", ".join(str(length // 60) for length in sorted(LENGTHS))
-        raise StartRefused(
-            f"{path}: two bars of a symbol are {step} s apart, but bars must be of "
-            f"{known} minutes. Resample the file first."
-        )
-    return step
