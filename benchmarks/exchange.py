@@ -1,4 +1,4 @@
-"""How fast the paper exchange answers, beside what a bare route of its framework does.
+"""How fast the paper exchange answers, beside what a bare route of a framework does.
 
 `python benchmarks/exchange.py` starts both as processes and prints a table.
 """
@@ -24,22 +24,33 @@ SECONDS = 5.0
 TOKEN = "benchmark"
 KEYS = "APCA-API-KEY-ID: paper\r\nAPCA-API-SECRET-KEY: paper\r\n"
 BARE = """
+import gc
 import sys
 import uvicorn
-from fastapi import FastAPI, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
-app = FastAPI()
-
-@app.post("/v2/orders")
 async def place(request: Request) -> Response:
     await request.body()
     return Response(b'{"id": "1"}', media_type="application/json")
 
-@app.get("/v2/orders/{order_id}")
 async def read(request: Request) -> Response:
     return Response(b'{"id": "1"}', media_type="application/json")
 
+if sys.argv[2] == "FastAPI":
+    from fastapi import FastAPI
+    app = FastAPI()
+    app.post("/v2/orders")(place)
+    app.get("/v2/orders/{order_id}")(read)
+else:
+    from starlette.applications import Starlette
+    from starlette.routing import Route
+    app = Starlette(routes=[
+        Route("/v2/orders", place, methods=["POST"]),
+        Route("/v2/orders/{order_id}", read, methods=["GET"]),
+    ])
+gc.freeze()
+gc.set_threshold(50_000, 20, 20)
 uvicorn.run(app, port=int(sys.argv[1]), log_level="error", access_log=False)
 """
 
@@ -247,17 +258,25 @@ def ended(process: "subprocess.Popen[bytes]") -> None:
     process.wait()
 
 
+async def bare_route(framework: str) -> float:
+    """Return the round trips a second of routes that do nothing, served like ours."""
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "-c", BARE, str(port), framework])
+    try:
+        await ready(port, "/v2/orders/1")
+        return await round_trips(port)
+    finally:
+        ended(process)
+
+
 async def measure(directory: Path) -> list[tuple[str, str]]:
     """Run everything and return the rows of the table."""
     rows = []
-    bare_port, port = free_port(), free_port()
-    bare = subprocess.Popen([sys.executable, "-c", BARE, str(bare_port)])
-    try:
-        await ready(bare_port, "/v2/orders/1")
-        ceiling = await round_trips(bare_port)
-    finally:
-        ended(bare)
-    rows.append(("bare route, POST and GET", f"{ceiling:,.0f} a second"))
+    ceilings = {}
+    for framework in ("FastAPI", "Starlette"):
+        ceilings[framework] = ceiling = await bare_route(framework)
+        rows.append((f"bare route of {framework}", f"{ceiling:,.0f} a second"))
+    port = free_port()
     for name in ("first start", "start again"):
         process = started(port, directory / "generated")
         rows.append((name, f"{await ready(port, '/health'):.2f} s"))
@@ -270,7 +289,8 @@ async def measure(directory: Path) -> list[tuple[str, str]]:
         await client.ask("POST", "/control/clock", body, control)
         rate = await round_trips(port)
         rows.append(("order, POST and GET", f"{rate:,.0f} a second"))
-        rows.append(("share of the bare route", f"{rate / ceiling:.2f}"))
+        for framework, ceiling in ceilings.items():
+            rows.append((f"share of {framework}'s", f"{rate / ceiling:.2f}"))
         count, rate = await minute_bars(port)
         rows.append((f"{count:,} minute bars", f"{rate:,.0f} a second"))
     finally:

@@ -103,12 +103,11 @@ def rows(
     days = market.sessions.between(first, last)
     if newest_first:
         days = days[::-1]
-    made: Iterator[Row]
     if frame.is_intraday:
-        made = _intraday(market, symbol, frame, days, now, newest_first)
-    else:
-        made = _daily(market, symbol, frame, days, now)
-    for label, row in made:
+        bounds = (max(start, 0), min(end, now))
+        yield from _intraday(market, symbol, frame, days, bounds, now, newest_first)
+        return
+    for label, row in _daily(market, symbol, frame, days, now):
         if start <= label <= end:
             yield label, row
 
@@ -131,6 +130,7 @@ def _intraday(
     symbol: str,
     frame: Timeframe,
     days: Any,
+    bounds: tuple[int, int],
     now: int,
     newest_first: bool,
 ) -> Iterator[Row]:
@@ -144,7 +144,7 @@ def _intraday(
             continue
         labels = day.midnight + (tape.start[:count] - day.midnight) // length * length
         cuts = np.flatnonzero(np.concatenate(([True], labels[1:] != labels[:-1])))
-        made = _reduce(tape, cuts, count, labels[cuts])
+        made = _reduce(tape, cuts, count, labels[cuts], bounds)
         yield from (reversed(made) if newest_first else made)
 
 
@@ -153,24 +153,29 @@ def _ended(tape: DayTape, now: int) -> int:
     return int(np.searchsorted(tape.start, now - MINUTE, side="right"))
 
 
-def _reduce(tape: DayTape, cuts: Any, count: int, labels: Any) -> list[Row]:
+def _reduce(
+    tape: DayTape, cuts: Any, count: int, labels: Any, bounds: tuple[int, int]
+) -> list[Row]:
+    """Return the bars that begin at some minutes and have labels within bounds."""
+    wanted = slice(*np.searchsorted(labels, (bounds[0], bounds[1] + 1)).tolist())
     ends = np.append(cuts[1:], count) - 1
     high = np.maximum.reduceat(tape.high[:count], cuts)
     low = np.minimum.reduceat(tape.low[:count], cuts)
     volume = np.add.reduceat(tape.volume[:count], cuts)
     typical = (tape.high + tape.low + tape.close)[:count] / 3 * tape.volume[:count]
     value = np.add.reduceat(typical, cuts)
+    seconds = labels.view("datetime64[ns]")[wanted]
     # Whole columns first: a year of minutes is a hundred thousand rows.
     columns = zip(
-        labels.tolist(),
-        np.datetime_as_string(labels.view("datetime64[ns]"), unit="s").tolist(),
-        tape.open[cuts].tolist(),
-        high.tolist(),
-        low.tolist(),
-        tape.close[ends].tolist(),
-        volume.tolist(),
-        np.maximum(1, volume // SHARES_A_TRADE).tolist(),
-        np.round(value / np.maximum(1, volume), VWAP_PLACES).tolist(),
+        labels[wanted].tolist(),
+        np.datetime_as_string(seconds, unit="s").tolist(),
+        tape.open[cuts][wanted].tolist(),
+        high[wanted].tolist(),
+        low[wanted].tolist(),
+        tape.close[ends][wanted].tolist(),
+        volume[wanted].tolist(),
+        np.maximum(1, volume // SHARES_A_TRADE)[wanted].tolist(),
+        np.round(value / np.maximum(1, volume), VWAP_PLACES)[wanted].tolist(),
         strict=True,
     )
     return [
