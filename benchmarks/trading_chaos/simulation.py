@@ -470,15 +470,18 @@ class Account:
         if store.holds or store.orphans:
             raise Violation(f"set aside: {store.holds} {store.orphans}")
         for row in store.orders.values():
-            status, filled = OrderStatus(row.status), row.filled_quantity
+            status, filled = row.status, row.filled_quantity
             old, had = self.before.get(row.order_id, (OrderStatus.READY, Decimal(0)))
+            rejected = status is OrderStatus.REJECTED
+            if (status, filled) == (old, had) and not rejected:
+                continue
             if status is not old and not _reachable(old, status):
                 raise Violation(f"{old} became {status}")
             if not had <= filled <= row.quantity:
                 raise Violation(f"filled {filled} of {row.quantity} after {had}")
             if status is OrderStatus.NOT_SENT and row.attempts:
                 raise Violation("attempted, and NOT_SENT")
-            if status is OrderStatus.REJECTED and self._lives(row.client_order_id):
+            if rejected and self._lives(row.client_order_id):
                 raise Violation(f"{row.client_order_id} is REJECTED and lives")
             self.before[row.order_id] = status, filled
         booked = sum(
