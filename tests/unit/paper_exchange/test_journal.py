@@ -1,0 +1,116 @@
+"""What is committed in one turn of the event loop is written in one transaction."""
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paper_exchange.exchange import Exchange
+
+pytestmark = pytest.mark.unit
+
+Build = Callable[..., Exchange]
+
+
+def order(number: int) -> dict[str, Any]:
+    return {
+        "symbol": "KO",
+        "qty": "1",
+        "side": "buy",
+        "type": "limit",
+        "limit_price": "1",
+        "time_in_force": "gtc",
+        "client_order_id": f"order-{number}",
+    }
+
+
+def count_transactions(exchange: Exchange) -> list[int]:
+    """Return a list that grows by one with every transaction of the store."""
+    seen: list[int] = []
+    commit = exchange.store.commit
+
+    def counted(tape: list[tuple[int, str]]) -> None:
+        seen.append(len(tape))
+        commit(tape)
+
+    exchange.store.commit = counted  # type: ignore[method-assign]
+    return seen
+
+
+def test_orders_of_one_turn_share_a_transaction_that_their_answers_wait_for(
+    build: Build, tmp_path: Path
+) -> None:
+    exchange = build()
+    account = exchange.create_account("key", "secret", Decimal(100_000))
+    transactions = count_transactions(exchange)
+    tape = tmp_path / "one" / "tape.jsonl"
+    before = len(tape.read_text().splitlines())
+
+    async def place(number: int) -> int:
+        exchange.submit(account, order(number))
+        at_once = len(transactions)
+        await exchange.journal.settled()
+        return at_once
+
+    async def place_all() -> list[int]:
+        exchange.journal.gathers = True
+        return await asyncio.gather(*(place(number) for number in range(5)))
+
+    assert asyncio.run(place_all()) == [0] * 5
+    assert len(transactions) == 1
+    exchange.journal.gathers = False
+    lines = [json.loads(line) for line in tape.read_text().splitlines()]
+    assert len(lines) - before == transactions[0]
+    assert [line["sequence"] for line in lines] == list(range(1, len(lines) + 1))
+
+
+def test_whoever_reads_sees_what_waits_for_its_transaction(build: Build) -> None:
+    exchange = build()
+    account = exchange.create_account("key", "secret", Decimal(100_000))
+
+    async def place_and_look() -> None:
+        exchange.journal.gathers = True
+        placed = exchange.submit(account, order(1))
+        assert exchange.store.is_taken(account.id, "order-1")
+        assert not exchange.store.is_taken(account.id, "order-2")
+        found = exchange.store.order_by_client_id(account.id, "order-1")
+        assert found is not None and found.id == placed["id"]
+        # Looking has written it, so there is nothing to wait for.
+        await asyncio.wait_for(exchange.journal.settled(), 1)
+
+    asyncio.run(place_and_look())
+    exchange.journal.gathers = False
+
+
+def test_nobody_is_answered_when_the_transaction_fails(build: Build) -> None:
+    exchange = build()
+    account = exchange.create_account("key", "secret", Decimal(100_000))
+    listened: list[object] = []
+    exchange.journal.listeners.append(listened.append)
+    commit = exchange.store.commit
+
+    def fail(tape: list[tuple[int, str]]) -> None:
+        raise sqlite3.OperationalError("disk is full")
+
+    async def place(number: int) -> None:
+        exchange.submit(account, order(number))
+        await exchange.journal.settled()
+
+    async def place_all() -> list[BaseException | None]:
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        exchange.journal.gathers = True
+        exchange.store.commit = fail  # type: ignore[method-assign]
+        return await asyncio.gather(
+            *(place(number) for number in range(3)), return_exceptions=True
+        )
+
+    outcomes = asyncio.run(place_all())
+    exchange.store.commit = commit  # type: ignore[method-assign]
+    exchange.journal.gathers = False
+    assert [str(outcome) for outcome in outcomes] == ["disk is full"] * 3
+    assert listened == []
