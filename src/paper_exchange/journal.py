@@ -36,7 +36,8 @@ class Journal:
         self._stamp = int(facts.get("stamp", 0))
         self._pending = Pending()
         self.gathers = False
-        self._due: asyncio.Future[None] | None = None
+        self._is_due = False
+        self._waiting: list[asyncio.Future[None]] = []
         self._lines: list[tuple[int, str]] = []
         self._updates: list[Update] = []
         store.before_reading = self.settle
@@ -131,14 +132,14 @@ class Journal:
     def _settle_in_turn(self) -> None:
         if not self.gathers:
             self.settle()
-        elif self._due is None:
-            loop = asyncio.get_running_loop()
-            self._due = loop.create_future()
-            loop.call_soon(self.settle)
+        elif not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self.settle)
 
     def settle(self) -> None:
         """Write what was committed and not written yet; tape and tell it."""
-        due, self._due = self._due, None
+        self._is_due = False
+        waiting, self._waiting = self._waiting, []
         lines, self._lines = self._lines, []
         updates, self._updates = self._updates, []
         try:
@@ -147,20 +148,24 @@ class Journal:
             if lines:
                 self._tape.write([line for _, line in lines])
         except BaseException as error:
-            if due is not None:
-                due.set_exception(error)
+            for waiter in waiting:
+                if not waiter.done():
+                    waiter.set_exception(error)
             raise
         for update in updates:
             for listener in self.listeners:
                 listener(update)
-        if due is not None:
-            due.set_result(None)
+        for waiter in waiting:
+            # One whose client went away has ended already.
+            if not waiter.done():
+                waiter.set_result(None)
 
     async def settled(self) -> None:
         """Wait until everything that was committed is written."""
-        if self._due is not None:
-            # Others wait for it too: one that gives up must not end it for them.
-            await asyncio.shield(self._due)
+        if self._is_due:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+            await waiter
 
     @property
     def has_changes(self) -> bool:

@@ -188,18 +188,13 @@ class Order:
             "ratio_qty": None,
         }
 
-    def record(self) -> dict[str, Any]:
-        """Return everything that must be kept, for the store."""
-        return {name: getattr(self, name) for name in _NAMES}
-
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> "Order":
-        """Return the order that `record` wrote."""
+        """Return an order from its fields as JSON has them."""
         for name in _DECIMALS:
             if record[name] is not None:
                 record[name] = Decimal(record[name])
         return cls(**record)
 
 
-_NAMES = tuple(item.name for item in fields(Order))
 _DECIMALS = tuple(item.name for item in fields(Order) if "Decimal" in str(item.type))

@@ -293,7 +293,7 @@ def _order_row(order: Order) -> tuple[Any, ...]:
         int(order.is_open),
         order.submitted_at,
         order.parent,
-        orjson.dumps(order.record(), default=_plain),
+        orjson.dumps(order, default=_plain),
     )
 
 

@@ -301,8 +301,9 @@ def account_of(exchange: Exchange, headers: Headers) -> Account:
     """Return the account whose keys a request carries."""
     key = headers.get("apca-api-key-id", "")
     secret = headers.get("apca-api-secret-key", "")
-    authorization = headers.get("authorization", "")
-    if not key and authorization.lower().startswith("basic "):
+    # A header that is missing is the dearest to look for.
+    authorization = "" if key else headers.get("authorization", "")
+    if authorization.lower().startswith("basic "):
         try:
             key, _, secret = b64decode(authorization[6:]).decode().partition(":")
         except (NotBase64, UnicodeDecodeError):

@@ -45,6 +45,8 @@ class Market:
         self._acts: dict[str, list[Intervention]] = {}
         self._first_names: dict[str, str] = {}
         self._delisted: set[str] = set()
+        self._last: dict[str, Point | None] = {}
+        self._last_at = 0
         self._capacity = max(256, 2 * len(self.listings))
 
     def tape(self, symbol: str, day: TradingDay) -> DayTape | None:
@@ -64,6 +66,7 @@ class Market:
 
     def intervene(self, act: Intervention) -> None:
         """Let an act change the prices of a symbol from its instant on."""
+        self._last.clear()
         if act.kind == "rename":
             self._rename(act.symbol, act.new_symbol)
             return
@@ -100,6 +103,15 @@ class Market:
 
     def last(self, symbol: str, now: int) -> Point | None:
         """Return the last price at or before an instant, extended hours included."""
+        # The rules for one order ask for the same price again and again.
+        if now != self._last_at:
+            self._last_at = now
+            self._last.clear()
+        if symbol not in self._last:
+            self._last[symbol] = self._find_last(symbol, now)
+        return self._last[symbol]
+
+    def _find_last(self, symbol: str, now: int) -> Point | None:
         day = self.sessions.begun(now)
         for _ in range(LOOK_BACK_DAYS):
             if day is None:
