@@ -39,7 +39,7 @@ class Prompt(Worker):
 
     def is_pending(self) -> bool:
         """Say whether this worker is at work or should be, and see that it is."""
-        if self._bell.is_set() or self.running:
+        if self.is_at_work:
             return True
         if self._pending():
             self.wake()

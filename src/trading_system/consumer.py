@@ -53,6 +53,7 @@ class Consumer(Generic[Tx]):
         self._bell = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self.is_at_work = False
         self.cursor = 0
         self.failing = False
 
@@ -88,6 +89,7 @@ class Consumer(Generic[Tx]):
                     logger.warning("consumer waits for the database: {}", error)
                 self.failing, more = True, False
                 pause = min(pause * 2, 10.0)
+            self.is_at_work = False
             if not more:
                 self._bell.wait(pause)
 
@@ -101,6 +103,7 @@ class Consumer(Generic[Tx]):
                 return False
             last, found = self._after(tx, cursor.last_seq)
             rows = self._first_run(found)
+            self.is_at_work = bool(rows)
             if len(rows) < len(found):
                 last = rows[-1].seq
             blocked = self._blocked_keys(tx)

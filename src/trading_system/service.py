@@ -238,6 +238,13 @@ class _Process:
 
     def idle(self) -> IdleView:
         """Say whether the log is read to its end and no worker has anything to do."""
+        at_work = [w.name for w in self.workers if w.is_at_work]
+        if self.consumer.is_at_work or at_work:
+            # Seen without a question to the database, which would slow the work.
+            waiting = ["consumer"] * self.consumer.is_at_work + at_work
+            return IdleView(
+                idle=False, sequence=self.consumer.cursor, waiting_for=waiting
+            )
         with self.database.read_only() as tx:
             end = log_end(tx)
             retrying = tx.session.scalar(

@@ -59,9 +59,14 @@ class Worker:
         """Look for work now."""
         self._bell.set()
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether this worker runs, or has been woken to."""
+        return self._bell.is_set() or self.running
+
     def is_pending(self) -> bool:
         """Say whether this worker is at work, or should be."""
-        return self._bell.is_set() or self.running or self._pending()
+        return self.is_at_work or self._pending()
 
     def _run(self) -> None:
         pause = self._interval

@@ -84,6 +84,8 @@ class Desk:
     booking: threading.Lock = field(default_factory=threading.Lock)
     """Held by whoever writes what the broker said; never while the broker is asked."""
     submitting: threading.Lock = field(default_factory=threading.Lock)
+    room: int = 8
+    """Orders to claim together, by how quickly the broker took the last ones."""
     fills_due: threading.Event = field(default_factory=threading.Event)
     """Set when the broker may have executions that are not booked."""
     on_fills_due: Callable[[], None] = lambda: None

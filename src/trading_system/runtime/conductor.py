@@ -16,9 +16,10 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from trading_core.calendar import Calendar, Session
-from trading_system.clients import Services
+from trading_system.clients import ServiceClient, Services
 from trading_system.clock import monotonic, utc_now
 from trading_system.contracts.ingestion import FetchResult
+from trading_system.contracts.system import IdleView
 from trading_system.errors import Conflict, TradingError, Unavailable
 from trading_system.runtime.stage import Stage
 from trading_system.vocabulary import TIMEFRAME
@@ -115,6 +116,7 @@ class Conductor:
         self.exchange = exchange
         self.services = services
         self._calendar: Calendar | None = None
+        self._at_work: ServiceClient | None = None
 
     async def run_paced(self, speed: float) -> None:
         """Let the clock run, closed hours skipped, and start flows at bar ends."""
@@ -193,17 +195,24 @@ class Conductor:
 
     async def _resting(self) -> tuple[int, list[str]]:
         try:
+            # Whoever was at work is asked first: while it still is, asking the others
+            # would only take the machine from it.
+            if self._at_work is not None:
+                state = await asyncio.to_thread(self._at_work.idle)
+                if not state.idle:
+                    return -1, [_busy(self._at_work, state)]
+                self._at_work = None
             states = await asyncio.gather(
                 *(asyncio.to_thread(client.idle) for client in self.services.all)
             )
             clock = await self.exchange.clock()
         except (TradingError, httpx.HTTPError) as error:
             return -1, [str(error)]
-        waiting = [
-            f"{client.name} ({', '.join(state.waiting_for)})"
-            for client, state in zip(self.services.all, states, strict=True)
-            if not state.idle
-        ]
+        waiting = []
+        for client, state in zip(self.services.all, states, strict=True):
+            if not state.idle:
+                self._at_work = client
+                waiting.append(_busy(client, state))
         if clock.pending:
             waiting.append(f"the exchange ({clock.pending})")
         sequences = {state.sequence for state in states}
@@ -291,6 +300,10 @@ class Conductor:
         if words != said:
             self.stage.note(words)
         return words
+
+
+def _busy(client: ServiceClient, state: IdleView) -> str:
+    return f"{client.name} ({', '.join(state.waiting_for)})"
 
 
 def _scheduled_in(seconds: float) -> dict[str, Any]:

@@ -234,6 +234,23 @@ def test_orders_leave_oldest_first_and_no_more_than_the_rate_limit_lets(
     assert [c.ticket.order_id for c in claims] == [a.order_id for a in approved[:2]]
 
 
+def test_a_slow_broker_is_handed_so_few_at_a_time_that_none_is_late(
+    bench: "Bench", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = [0.0]
+
+    def half_a_second_passes() -> None:
+        seconds[0] += 0.5
+
+    submit = import_module("trading_execution.operations.submit")
+    monkeypatch.setattr(submit, "monotonic", lambda: seconds[0])
+    bench.broker.before_submit = half_a_second_passes
+    approved = [bench.approve() for _ in range(14)]
+    assert bench.submit() == 14
+    assert {bench.status(order) for order in approved} == {"ACCEPTED"}
+    assert {bench.order(order).attempts for order in approved} == {1}
+
+
 def test_nothing_is_claimed_while_the_books_are_in_doubt(bench: "Bench") -> None:
     approved = bench.approve()
     bench.desk.trust.doubt("the stream has just connected")

@@ -151,3 +151,24 @@ async def test_a_market_without_further_prices_ends_the_run() -> None:
     notes = await conducted(exchange, services, until=None)
     assert services.asked == ENDS[:2]
     assert notes[-1] == "market time has reached its end"
+
+
+class FakeService:
+    """A service that is at work for its first few answers, and counts them."""
+
+    def __init__(self, name: str, at_work: int = 0) -> None:
+        self.name, self.at_work, self.asked = name, at_work, 0
+
+    def idle(self) -> IdleView:
+        self.asked += 1
+        waiting = ["orders"] if self.asked <= self.at_work else []
+        return IdleView(idle=not waiting, sequence=7, waiting_for=waiting)
+
+
+async def test_while_one_service_is_at_work_the_others_are_left_alone() -> None:
+    services = FakeServices()
+    busy, other = FakeService("execution", at_work=5), FakeService("risk")
+    services.all = (other, busy)  # type: ignore[assignment]
+    await conducted(FakeExchange(ENDS[-1], last=ENDS[-1]), services, until=None)
+    # Found at work once with the others, then asked alone until it was at rest.
+    assert busy.asked - other.asked == 5
