@@ -16,9 +16,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from reserved_ports import reserved_ports
 
 from trading_system.runtime import databases, migrate, urls
-from trading_system.runtime.ports import free_port
 from trading_system.runtime.postgres import PostgresServer, server_account
 from trading_system.runtime.valkey import ValkeyServer
 
@@ -29,6 +29,15 @@ os.environ["TRADING_ENV_FILE"] = ""
 
 # Tests lose their databases anyhow, so nothing waits for the disk.
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Use two processes for folders of tests, and none beside this for single files.
+
+    Roles belong to a whole server: with servers of one's own, one process uses them.
+    """
+    folders = any(Path(asked).is_dir() for asked in config.args)
+    return 2 if folders and "TEST_POSTGRES_URL" not in os.environ else 0
 
 
 @pytest.fixture(scope="session")
@@ -46,13 +55,12 @@ def postgres_url(server_directory: Path) -> Iterator[str]:
     if url := os.environ.get("TEST_POSTGRES_URL"):
         yield url
         return
-    data = server_directory / "postgres"
-    server = PostgresServer(
-        data, free_port(), secrets.token_hex(16), server_account(data), NOT_DURABLE
-    )
-    with server.running(server_directory / "postgres.log"):
-        databases.ensure_owner(server.url(), ROLE_PASSWORD)
-        yield urls.with_user(server.url(), databases.OWNER, ROLE_PASSWORD)
+    data, password = server_directory / "postgres", secrets.token_hex(16)
+    with reserved_ports() as port:
+        server = PostgresServer(data, port, password, server_account(data), NOT_DURABLE)
+        with server.running(server_directory / "postgres.log"):
+            databases.ensure_owner(server.url(), ROLE_PASSWORD)
+            yield urls.with_user(server.url(), databases.OWNER, ROLE_PASSWORD)
 
 
 @pytest.fixture(scope="session")
@@ -61,11 +69,11 @@ def redis_url(server_directory: Path) -> Iterator[str]:
     if url := os.environ.get("TEST_REDIS_URL"):
         yield url
         return
-    server = ValkeyServer(
-        server_directory / "valkey", free_port(), secrets.token_hex(16)
-    )
-    with server.running(server_directory / "valkey.log"):
-        yield server.url()
+    data, password = server_directory / "valkey", secrets.token_hex(16)
+    with reserved_ports() as port:
+        server = ValkeyServer(data, port, password)
+        with server.running(server_directory / "valkey.log"):
+            yield server.url()
 
 
 @pytest.fixture(scope="session")

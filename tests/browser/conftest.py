@@ -27,12 +27,14 @@ LIGHT, DARK = "light", "dark"
 class Stack:
     """A running gateway on fake services."""
 
-    def __init__(self, fake: Any, server: uvicorn.Server) -> None:
+    def __init__(self, fake: Any, server: uvicorn.Server, port: int) -> None:
         self.fake = fake
-        self.port = server.config.port
+        # Bound here, so that nobody takes the port before the server listens on it.
+        bound = socket.create_server(("127.0.0.1", port))
+        self.port = int(bound.getsockname()[1])
         self.base = f"http://127.0.0.1:{self.port}"
         self._server = server
-        self._thread = threading.Thread(target=server.run, daemon=True)
+        self._thread = threading.Thread(target=server.run, args=([bound],), daemon=True)
 
     def start(self) -> None:
         """Serve until told to stop."""
@@ -73,13 +75,6 @@ class Watched:
         return self.page
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 # Not for the whole session: while it lives the thread has a running event loop, in
 # which no other test could start one.
 @pytest.fixture(scope="module")
@@ -101,16 +96,15 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Stack]]:
     """Return a function that starts a gateway on fake services."""
     running: list[Stack] = []
 
-    def served(fake: Any, mode: str = "simulated", port: int | None = None) -> Stack:
+    def served(fake: Any, mode: str = "simulated", port: int = 0) -> Stack:
         given = fake_services.settings(mode, trading_data_dir=tmp_path)
         config = uvicorn.Config(
             create(given, fake.over_http(given)),
-            port=port or free_port(),
             log_level="warning",
             ws="websockets-sansio",
             timeout_graceful_shutdown=2,
         )
-        stack = Stack(fake, uvicorn.Server(config))
+        stack = Stack(fake, uvicorn.Server(config), port)
         stack.start()
         running.append(stack)
         return stack

@@ -2,10 +2,8 @@
 
 import json
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +18,7 @@ from typing import Any
 import httpx
 import numpy as np
 import polars as pl
+from reserved_ports import reserved_ports
 from sqlalchemy import Engine, create_engine
 
 from trading_core.calendar import Calendar, xnys_sessions
@@ -77,23 +76,6 @@ def chromium_program() -> str | None:
     """Return a browser of the Chromium family, if this machine has one."""
     names = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
     return next(filter(None, map(shutil.which, names)), None)
-
-
-def free_port_base() -> int:
-    """Return a port after which a stack's ports are free.
-
-    In no order: two tests that look at the same time must not find the same one.
-    """
-    bases = range(21000, 31000, 20)
-    for base in random.sample(bases, len(bases)):
-        if all(_is_free(base + offset) for offset in range(12)):
-            return base
-    raise RuntimeError("no free range of ports")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 @dataclass
@@ -252,24 +234,24 @@ def running_stack(*options: str, wait: float = 240) -> Iterator[Stack]:
     """Start a stack in a process of its own, and stop it at the end."""
     root = Path(tempfile.mkdtemp(prefix="trading-stack-"))
     root.chmod(0o755)
-    base = free_port_base()
     place = DataDirectory(root / "data")
     place.root.mkdir()
     place.root.chmod(0o755)
-    command = [
-        *(sys.executable, "-m", "trading_system.cli", "up", "--no-browser"),
-        *("--data-dir", str(place.root), "--port-base", str(base), *options),
-    ]
     (place.root / "up.log").touch()
-    stack = Stack(place, base, command)
-    try:
-        stack.start(wait)
-        yield stack
-    finally:
-        stack.cli("down")
-        if (process := stack.supervisor) is not None:
-            try:
-                process.wait(60)
-            except subprocess.TimeoutExpired:
-                process.kill()
-        shutil.rmtree(root, ignore_errors=True)
+    with reserved_ports() as base:
+        command = [
+            *(sys.executable, "-m", "trading_system.cli", "up", "--no-browser"),
+            *("--data-dir", str(place.root), "--port-base", str(base), *options),
+        ]
+        stack = Stack(place, base, command)
+        try:
+            stack.start(wait)
+            yield stack
+        finally:
+            stack.cli("down")
+            if (process := stack.supervisor) is not None:
+                try:
+                    process.wait(60)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+            shutil.rmtree(root, ignore_errors=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from trading_notification import operations
 from trading_notification.adapters.probes import DiskProbe, RedisProbe, ServiceProbe
@@ -196,7 +197,7 @@ def test_lines_older_than_the_retention_go_and_younger_stay(database: Any) -> No
     assert aggregate(database, days=7).detail["lines_dropped"] == 1
     with database.read_only() as tx:
         assert [line.message for line in tx.logs.recent()] == ["young"]
-    with pytest.raises(Exception, match="at least one day"):
+    with pytest.raises(DBAPIError, match="at least one day"):
         aggregate(database, days=0)
 
 

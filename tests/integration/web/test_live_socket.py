@@ -44,7 +44,6 @@ class Running:
         self.server = uvicorn.Server(
             uvicorn.Config(
                 self.app,
-                port=port,
                 log_level="warning",
                 ws="websockets-sansio",
                 timeout_graceful_shutdown=2,
@@ -74,11 +73,10 @@ def running(
 ) -> Iterator[Running]:
     # A hurried gateway: ten looks a second, where people have one.
     monkeypatch.setattr(stream, "TICK", 0.1)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    gateway = Running(port, redis_url, tmp_path)
-    thread = threading.Thread(target=gateway.server.run, daemon=True)
+    # Bound here, so that nobody takes the port before the server listens on it.
+    bound = socket.create_server(("127.0.0.1", 0))
+    gateway = Running(bound.getsockname()[1], redis_url, tmp_path)
+    thread = threading.Thread(target=gateway.server.run, args=([bound],), daemon=True)
     thread.start()
     while not gateway.server.started:
         sleep(0.02)
