@@ -38,17 +38,16 @@ def read(name: str, value: Any) -> Decimal | None:
     """Return a number that a request gives as a JSON number or as text."""
     if value is None or value == "":
         return None
-    wrong: ApiError = invalid(f"invalid {name}: it must be a number")
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise wrong
+        raise _no_number(name)
     if isinstance(value, str) and len(value) > 40:
-        raise wrong
+        raise _no_number(name)
     try:
         number = Decimal(repr(value) if isinstance(value, float) else value)
     except InvalidOperation:
-        raise wrong from None
+        raise _no_number(name) from None
     if not number.is_finite():
-        raise wrong
+        raise _no_number(name)
     if abs(number) > LARGEST:
         raise invalid(f"invalid {name}: it is too large")
     if isinstance(value, float):
@@ -58,3 +57,7 @@ def read(name: str, value: Any) -> Decimal | None:
     if number != number.quantize(NANO):
         raise invalid(f"invalid {name}: at most 9 decimals are accepted")
     return number
+
+
+def _no_number(name: str) -> ApiError:
+    return invalid(f"invalid {name}: it must be a number")

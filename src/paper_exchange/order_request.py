@@ -12,6 +12,9 @@ from trading_core.money import Side
 LONGEST_CLIENT_ID = 128
 CLASSES = ("", "simple", "bracket", "oco", "oto")
 INTENTS = ("buy_to_open", "buy_to_close", "sell_to_open", "sell_to_close")
+SIDES = frozenset(get_args(Side))
+TYPES = frozenset(OrderType)
+TIMES_IN_FORCE = frozenset(TimeInForce)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +64,13 @@ def read(body: Any) -> OrderRequest:
     if not isinstance(body, dict):
         raise malformed("request body format is invalid")
     side = _text(body, "side")
-    if side not in get_args(Side):
+    if side not in SIDES:
         raise invalid("invalid side")
     kind = _text(body, "type") or _text(body, "order_type")
-    if kind not in list(OrderType):
+    if kind not in TYPES:
         raise invalid("invalid order type" if kind else "type is required")
     force = _text(body, "time_in_force")
-    if force not in list(TimeInForce):
+    if force not in TIMES_IN_FORCE:
         raise invalid("invalid time_in_force")
     order_class = _text(body, "order_class")
     if order_class not in CLASSES:
