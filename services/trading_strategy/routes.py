@@ -115,6 +115,12 @@ def list_versions(tx: Reading, name: str) -> list[StrategyVersion]:
     return tx.strategies.versions(name)
 
 
+@router.get("/strategies/{name}/schema")
+def read_schema(engine: With, name: str) -> dict[str, Any]:
+    """Show a strategy's parameters as a JSON schema: types, bounds, defaults."""
+    return engine.plugin(name).strategy.parameters_type.model_json_schema()
+
+
 @router.post(
     "/strategies/{name}/status",
     response_model=StrategyView,

@@ -176,6 +176,10 @@ class ServiceClient:
         """Say how a scheduled run ended."""
         return self.post("/jobs/finish", JobView, done)
 
+    def jobs(self, limit: int = 50) -> list[JobView]:
+        """Return the latest scheduled runs, newest first."""
+        return self.get("/jobs", list[JobView], limit=limit)
+
 
 class IngestionClient(ServiceClient):
     """Bars: fetching, reading, checking."""
@@ -302,6 +306,21 @@ class StrategyClient(ServiceClient):
         body = {"status": status, "reason": reason}
         return self.post(f"/strategies/{name}/status", st.StrategyView, body)
 
+    def versions(self, name: str) -> list[st.StrategyVersionView]:
+        """Return what a strategy was over time, newest first."""
+        return self.get(f"/strategies/{name}/versions", list[st.StrategyVersionView])
+
+    def schema(self, name: str) -> dict[str, Any]:
+        """Return a strategy's parameters as a JSON schema."""
+        return self.get(f"/strategies/{name}/schema", dict[str, Any])
+
+    def change(
+        self, name: str, parameters: dict[str, Any], reason: str
+    ) -> st.StrategyView:
+        """Give a strategy other parameters: a new version."""
+        body = {"parameters": parameters, "reason": reason}
+        return self.request("PUT", f"/strategies/{name}", st.StrategyView, body=body)
+
     def indicators(self, name: str) -> list[st.IndicatorView]:
         """Compute a strategy's indicators on stored bars."""
         return self.request(
@@ -378,6 +397,39 @@ class RiskClient(ServiceClient):
     def limits(self) -> list[ri.LimitView]:
         """Return every limit in force, and its use."""
         return self.get("/limits", list[ri.LimitView])
+
+    def set_limit(self, change: ri.LimitChange) -> list[ri.LimitView]:
+        """Put a limit in force, as its next version."""
+        return self.request("PUT", "/limits", list[ri.LimitView], body=change)
+
+    def trading_states(self, limit: int = 100) -> list[ri.TradingStateView]:
+        """Return every trading state there was, newest first."""
+        return self.get(
+            "/trading-state/history", list[ri.TradingStateView], limit=limit
+        )
+
+    def breakers(self) -> list[ri.BreakerView]:
+        """Return breakers that have tripped, newest first."""
+        return self.get("/breakers", list[ri.BreakerView])
+
+    def reset_breaker(
+        self, breaker_id: UUID | str, reason: str, by: str
+    ) -> ri.BreakerView:
+        """Take a strategy's breaker back."""
+        body = {"reason": reason, "by": by}
+        return self.post(f"/breakers/{breaker_id}/reset", ri.BreakerView, body)
+
+    def order_by_hand(
+        self, proposal: ex.OrderProposal, reason: str, key: str
+    ) -> ri.RiskOutcomeView:
+        """Ask for an order; the same key asks for the same order."""
+        return self.request(
+            "POST",
+            "/manual-orders",
+            ri.RiskOutcomeView,
+            body=proposal.model_dump(mode="json") | {"reason": reason},
+            headers={"Idempotency-Key": key},
+        )
 
     def exposure(self) -> ri.ExposureView:
         """Return the account's exposure."""
@@ -559,6 +611,20 @@ class NotificationClient(ServiceClient):
     def read(self, notification_id: UUID | str) -> no.NotificationView:
         """Mark a message as read."""
         return self.post(f"/notifications/{notification_id}/read", no.NotificationView)
+
+    def preferences(self) -> list[no.PreferenceView]:
+        """Return which kinds go through which channel, from which severity."""
+        return self.get("/preferences", list[no.PreferenceView])
+
+    def set_preference(self, change: no.PreferenceChange) -> list[no.PreferenceView]:
+        """Decide whether a kind goes through a channel, and from which severity."""
+        return self.request("PUT", "/preferences", list[no.PreferenceView], body=change)
+
+    def test_mail(self) -> no.NotificationRunResult:
+        """Send a mail now."""
+        return self.request(
+            "POST", "/preferences/test", no.NotificationRunResult, timeout=30
+        )
 
     def deliver(self) -> no.NotificationRunResult:
         """Send what is not delivered yet."""

@@ -172,6 +172,15 @@ def limit(kind: str, value: Numeric | None) -> str:
     return percent(value, 1, signed=False)
 
 
+def metric(value: float | None, unit: str, reason: str | None = None) -> str:
+    """Return a figure in its unit; one without bound reads as such."""
+    if value is None:
+        return "∞" if reason == "is infinite" else MISSING
+    if unit == "ratio":
+        return percent(value)
+    return pnl(value) if unit in ("dollars", "currency") else ratio(value)
+
+
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun: 1 signal, 2 signals."""
     return f"{number:,d} {noun}" if number == 1 else f"{number:,d} {noun}s"

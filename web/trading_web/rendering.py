@@ -10,8 +10,9 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
-from trading_web import decision_words, formats, order_states
+from trading_web import decision_words, formats, order_states, risk_words
 from trading_web.cells import Cell
+from trading_web.menu import PAGES
 from trading_web.static import asset_url
 
 templates: Final = Environment(
@@ -87,6 +88,8 @@ templates.globals.update(
     formats=formats,
     moment=moment,
     order_states=order_states,
+    pages=PAGES,
+    risk_words=risk_words,
     signed=signed,
     signed_percent=signed_percent,
 )

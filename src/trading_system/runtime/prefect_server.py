@@ -46,11 +46,19 @@ class PrefectServer:
         names = {flow["id"]: flow["name"] for flow in flows}
         return [each | {"flow": names[each["flow_id"]]} for each in found]
 
-    def start(self, deployment_id: str) -> dict[str, Any]:
+    def start(
+        self, deployment_id: str, parameters: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Start a run now, and return it."""
         path = f"/deployments/{deployment_id}/create_flow_run"
-        run: dict[str, Any] = self._ask("POST", path, {"state": {"type": "SCHEDULED"}})
+        asked = {"state": {"type": "SCHEDULED"}, "parameters": parameters or {}}
+        run: dict[str, Any] = self._ask("POST", path, asked)
         return run
+
+    def cancel(self, run_id: str) -> None:
+        """Ask for a run to be canceled; its runner stops it."""
+        state = {"state": {"type": "CANCELLING"}}
+        self._ask("POST", f"/flow_runs/{run_id}/set_state", state)
 
     def run(self, run_id: str) -> dict[str, Any]:
         """Return a run as it is now."""

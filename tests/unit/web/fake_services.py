@@ -15,7 +15,12 @@ from pydantic import SecretStr, TypeAdapter
 
 from trading_system.clients import Services
 from trading_system.config.settings import LIVE_URL, Settings
-from trading_system.contracts.analytics import RoundTripView
+from trading_system.contracts.analytics import (
+    BacktestView,
+    MetricView,
+    PerformanceView,
+    RoundTripView,
+)
 from trading_system.contracts.execution import (
     AccountView,
     AttemptView,
@@ -27,25 +32,36 @@ from trading_system.contracts.execution import (
     ReconciliationView,
     TradeView,
 )
-from trading_system.contracts.ingestion import BarView, CoverageView
+from trading_system.contracts.ingestion import (
+    BarView,
+    CoverageView,
+    QualityLogView,
+)
 from trading_system.contracts.notification import (
     HealthCheckView,
     LogView,
     NotificationView,
+    PreferenceView,
     SystemHealthView,
 )
 from trading_system.contracts.risk import (
+    BreakerView,
+    ExposureView,
     LimitView,
     RiskCheckView,
+    RiskEventView,
     RiskOutcomeView,
     TradingStateView,
+    WhatIfView,
 )
 from trading_system.contracts.strategy import (
     ConditionView,
     DecisionView,
     SignalView,
+    StrategyVersionView,
     StrategyView,
 )
+from trading_system.contracts.system import JobView
 from trading_system.service import CheckView, EventView, HealthView
 from trading_system.vocabulary import (
     TIMEFRAME,
@@ -106,7 +122,7 @@ class FakeServices:
             if service in self.down:
                 raise httpx.ConnectError("refused", request=request)
             body = json.loads(request.content) if request.content else None
-            if request.method == "POST":
+            if request.method != "GET":
                 self.posted.append((service, request.url.path, body))
             return self._answer(service, request, body)
 
@@ -123,6 +139,8 @@ class FakeServices:
         if path == "/events":
             after = int(request.url.params["after"])
             return _json([event for event in self.events if event.seq > after])
+        if path == "/trading-state/history":
+            return _json([])
         if path.startswith("/trading-state"):
             return self._trading_state(path, body)
         found = self.answers.get((service, path))
@@ -167,14 +185,25 @@ def empty() -> FakeServices:
         ("execution", path): []
         for path in ("/positions", "/orders", "/trades", "/equity", "/reconciliations")
     }
-    nothing |= {("risk", "/outcomes"): [], ("risk", "/limits"): []}
-    nothing |= {("analytics", "/round-trips"): []}
-    nothing |= {("notification", "/notifications"): [], ("notification", "/logs"): []}
+    nothing |= {("risk", path): [] for path in ("/outcomes", "/limits", "/breakers")}
+    nothing["risk", "/events-log"] = []
+    nothing |= {
+        ("analytics", path): []
+        for path in ("/round-trips", "/performance", "/backtests")
+    }
+    nothing |= {
+        ("notification", path): []
+        for path in ("/notifications", "/logs", "/preferences")
+    }
+    nothing |= {
+        ("ingestion", path): [] for path in ("/quality", "/jobs", "/bars/latest")
+    }
     fake.answers |= nothing
     fake.answers["notification", "/system-health"] = SystemHealthView(
         status="unknown", checks=[], checked_at=None
     )
     fake.answers["execution", "/clock"] = _clock()
+    fake.answers["risk", "/exposure"] = exposure(Decimal(100_000), Decimal(0))
     fake.answers["execution", "/account"] = AccountView(
         account_id="simulated",
         mode="simulated",
@@ -241,8 +270,23 @@ class Market:
             ("analytics", "/round-trips"): _listed(self.trips),
             ("notification", "/notifications"): _alerts(),
             ("notification", "/logs"): _log(),
+            ("notification", "/preferences"): _preferences(),
+            ("risk", "/exposure"): exposure(Decimal("101820.44"), Decimal(39_000)),
+            ("risk", "/breakers"): [_breaker()],
+            ("risk", "/events-log"): [_warning()],
+            ("risk", "/what-if"): _what_if(),
+            ("analytics", "/performance"): _performance(),
+            ("analytics", "/backtests"): [backtest(20), backtest(40)],
+            ("ingestion", "/quality"): [_fault()],
+            ("ingestion", "/jobs"): _runs(),
+            ("ingestion", "/bars/latest"): [bars[-1] for bars in self.bars.values()],
+            ("strategy", f"/strategies/{STRATEGY}"): self._strategy(),
+            ("strategy", f"/strategies/{STRATEGY}/schema"): SCHEMA,
+            ("strategy", f"/strategies/{STRATEGY}/versions"): [_version()],
             ("notification", "/system-health"): _checks(),
         }
+        for tested in answers["analytics", "/backtests"]:
+            answers["analytics", f"/backtests/{tested.backtest_id}"] = tested
         for decision in self.decisions:
             answers["strategy", f"/decisions/{decision.decision_id}"] = decision
         for outcome in self.outcomes:
@@ -669,6 +713,195 @@ def _limits() -> list[LimitView]:
         )
         for kind, scope, limit, value, used in rows
     ]
+
+
+SCHEMA = {
+    "properties": {
+        "lookback_period": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 5000,
+            "default": 20,
+            "description": "Bars to look back.",
+        },
+        "threshold": {
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "default": 0.02,
+            "description": "Return that counts as a move.",
+        },
+    }
+}
+
+
+def exposure(equity: Decimal, held: Decimal) -> ExposureView:
+    """Return an account without shorts that holds so much."""
+    return ExposureView(
+        account_id="simulated",
+        equity=equity,
+        cash=equity - held,
+        long_value=held,
+        short_value=Decimal(0),
+        gross=held,
+        net=held,
+        gross_fraction=float(held / equity),
+        net_fraction=float(held / equity),
+        open_positions=4 if held else 0,
+        day_start_equity=equity if held else None,
+        day_pnl=Decimal("412.10") if held else None,
+        peak_equity=equity if held else None,
+        drawdown=0.004 if held else None,
+        value_at_risk=Decimal("812.20") if held else None,
+        market_time=NOW,
+    )
+
+
+def backtest(lookback: int) -> BacktestView:
+    """Return a backtest with a lookback."""
+    return BacktestView(
+        backtest_id=identity("backtest", str(lookback)),
+        strategy=STRATEGY,
+        status="done",
+        parameters={"lookback_period": lookback, "threshold": 0.02},
+        symbols=list(SYMBOLS),
+        period_start=date(2026, 1, 2),
+        period_end=date(2026, 11, 20),
+        created_at=NOW,
+        summary="41 trades, return 6.20%",
+        metrics=_figures(),
+        trades=41,
+        total_return=0.062,
+        provenance={"engine": "1", "bars": "9f2c41d08ab3"},
+    )
+
+
+def _figures() -> list[MetricView]:
+    return [
+        MetricView(
+            name="total_return", value=0.062, unit="ratio", n=222, convention="plain"
+        ),
+        MetricView(
+            name="sharpe",
+            value=1.034,
+            unit="number",
+            n=221,
+            convention="daily returns, 252 days a year, risk-free 0",
+        ),
+        MetricView(
+            name="profit_factor",
+            value=None,
+            unit="number",
+            n=41,
+            convention="gains over losses",
+            reason="is infinite",
+        ),
+    ]
+
+
+def _performance() -> list[PerformanceView]:
+    return [
+        PerformanceView(
+            strategy=name,
+            date=NOW.date(),
+            returns=0.0041,
+            sharpe_ratio=1.034,
+            metrics=_figures(),
+        )
+        for name in (STRATEGY, "portfolio")
+    ]
+
+
+def _breaker() -> BreakerView:
+    return BreakerView(
+        breaker_id=identity("breaker"),
+        scope="strategy",
+        scope_id=STRATEGY,
+        type="max_daily_loss",
+        session_day=NOW.date(),
+        automatic_reset=False,
+        value=Decimal("0.021"),
+        limit_value=Decimal("0.02"),
+        evidence={},
+        tripped_at=NOW,
+        reset_at=None,
+        reset_by=None,
+        reset_reason=None,
+    )
+
+
+def _warning() -> RiskEventView:
+    return RiskEventView(
+        event_id=identity("warning"),
+        type="max_daily_loss",
+        severity="warning",
+        message="The daily loss is -1.8 % of -2.0 %.",
+        timestamp=NOW,
+    )
+
+
+def _what_if() -> WhatIfView:
+    return WhatIfView(
+        approved=True,
+        code="APPROVED",
+        detail="Every check passed.",
+        quantity=Decimal(10),
+        checks=_risk_checks(Decimal(10), passed=True),
+    )
+
+
+def _preferences() -> list[PreferenceView]:
+    return [
+        PreferenceView(
+            kind=kind,
+            channel=channel,
+            enabled=channel == "dashboard",
+            min_severity="info",
+        )
+        for kind in ("trade", "risk")
+        for channel in ("dashboard", "email")
+    ]
+
+
+def _fault() -> QualityLogView:
+    return QualityLogView(
+        log_id=1,
+        symbol="XOM",
+        check_type="missing_bar",
+        status="open",
+        message="The bar of 18 Nov 13:00 is missing.",
+        bar_timestamp=NOW,
+        created_at=NOW,
+    )
+
+
+def _runs() -> list[JobView]:
+    return [
+        JobView(
+            job=name,
+            scheduled_for=NOW,
+            status=status,
+            attempt=1,
+            summary=summary,
+        )
+        for name, status, summary in (
+            ("fetch_market_data", "done", "7 bars of 17:00"),
+            ("reconcile_trades", "failed", None),
+        )
+    ]
+
+
+def _version() -> StrategyVersionView:
+    return StrategyVersionView(
+        version=3,
+        status="enabled",
+        parameters={"lookback_period": 20, "threshold": 0.02},
+        risk_limits={},
+        source="person",
+        source_hash="9f2c41d08ab3",
+        reason="Fewer false starts.",
+        created_by="dashboard",
+        created_at=NOW,
+    )
 
 
 def _books() -> ReconciliationView:

@@ -7,7 +7,22 @@ from fake_services import a_market, empty, trading
 
 pytestmark = pytest.mark.unit
 
-PAGES = ("/", "/orders?tab=history", "/charts/AAPL", "/explain", "/system", "/halt")
+PAGES = (
+    "/",
+    "/orders?tab=history",
+    "/orders/new",
+    "/charts/AAPL",
+    "/explain",
+    "/risk",
+    "/strategies",
+    "/performance",
+    "/backtests",
+    "/data",
+    "/alerts",
+    "/logs",
+    "/system",
+    "/halt",
+)
 SERVICES = ("ingestion", "strategy", "risk", "execution", "analytics", "notification")
 TABS = ("working", "history", "executions", "trades", "denied")
 

@@ -45,14 +45,14 @@
     setTimeout(() => delete form.dataset.sent, 5000);
   });
 
-  const PAGES = { p: "/", o: "/orders", c: "/charts", e: "/explain", y: "/system" };
   let awaitsPage = false;
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.target.closest("input,select,textarea,[contenteditable]")) return;
     if (document.querySelector("dialog[open]")) return;
-    if (awaitsPage && PAGES[event.key]) {
-      location.href = PAGES[event.key];
+    const page = awaitsPage && document.querySelector(`.nav [data-key="${CSS.escape(event.key)}"]`);
+    if (page) {
+      location.href = page.href;
       return;
     }
     awaitsPage = event.key === "g";

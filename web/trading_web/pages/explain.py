@@ -49,29 +49,36 @@ def read_decisions(
 
 @router.get("/explain/order/{order_id}")
 def explain_order(desk: OnDesk, order_id: UUID) -> Response:
-    """Go to the decision that an order came from."""
+    """Go to the decision that an order came from; a person's order has none."""
     order = desk.services.execution.order(order_id)
     if order.signal_id is None:
-        raise NotFound(f"Order {order.client_order_id} came from no signal.")
+        return RedirectResponse(f"/explain/{order_id}", 303)
     return explain_signal(desk, order.signal_id)
 
 
 @router.get("/explain/signal/{signal_id}")
 def explain_signal(desk: OnDesk, signal_id: UUID) -> Response:
-    """Go to the decision that a signal came from."""
-    signal = desk.services.strategy.signal(signal_id)
-    return RedirectResponse(f"/explain/{signal.decision_id}", 303)
+    """Go to the decision that a signal came from; a person's signal has none."""
+    try:
+        known = desk.services.strategy.signal(signal_id).decision_id
+    except NotFound:
+        known = signal_id
+    return RedirectResponse(f"/explain/{known}", 303)
 
 
-@router.get("/explain/{decision_id}")
-def explain(request: Request, desk: OnDesk, decision_id: UUID) -> HTMLResponse:
+@router.get("/explain/{known}")
+def explain(request: Request, desk: OnDesk, known: UUID) -> HTMLResponse:
     """Show the chain from the bar to the profit, step by step."""
-    found, decision = _explained(desk, decision_id)
+    found = explanation.explain(desk.services, str(known))
+    about = found.decision or found.order or found.outcome
+    if about is None:
+        raise NotFound(f"Nothing is known to be behind {known}.")
     return render(
         request,
         "explain.html",
         found=found,
-        decision=decision,
+        decision=found.decision,
+        symbol=about.symbol,
         sentence=formats.minus_signs(found.sentence),
         steps=shown(found),
     )

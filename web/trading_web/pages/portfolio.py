@@ -71,6 +71,11 @@ def read_portfolio(request: Request, desk: OnDesk, range: str = "1W") -> HTMLRes
         working=lambda: [o for o in orders.value or [] if is_open(o)][:8],
         activity=lambda: _activity(trades.value or [], outcomes.value or []),
         activity_problem=lambda: trades.problem or outcomes.problem,
+        # Known to have traded nothing yet, and not merely not known to have traded.
+        is_fresh=lambda: not trades.problem
+        and not trades.value
+        and not positions.value
+        and strategies.value is not None,
         range=range if range in RANGES else "1W",
         ranges=RANGES,
     )

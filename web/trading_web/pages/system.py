@@ -4,8 +4,7 @@ from functools import cache
 from typing import Final
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, RedirectResponse
-from starlette.responses import Response
+from fastapi.responses import HTMLResponse
 
 from trading_system.contracts.system import HealthView
 from trading_web.desk import Answer
@@ -66,12 +65,6 @@ def read_system(request: Request, desk: OnDesk) -> HTMLResponse:
         strategies=strategies,
         inbox=inbox,
         log=log,
+        runs=desk.ask("runs", lambda: services.ingestion.jobs(30)),
         prefect=request.app.state.prefect,
     )
-
-
-@router.post("/alerts/{notification_id}/read")
-def mark_read(desk: OnDesk, notification_id: str) -> Response:
-    """Mark an alert as read."""
-    desk.services.notification.read(notification_id)
-    return RedirectResponse("/system#inbox", 303)

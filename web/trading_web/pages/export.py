@@ -1,0 +1,100 @@
+"""Every table as CSV and JSON: full precision, UTC, with New York time beside it."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from trading_system.clients import Services
+from trading_system.errors import NotFound
+from trading_system.vocabulary import View
+from trading_web import formats
+from trading_web.errors import PageRoute
+from trading_web.shell import OnDesk
+
+router = APIRouter(route_class=PageRoute)
+
+MOST: Final = 500
+# A cell that starts so is a formula to a spreadsheet.
+FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
+
+Query = dict[str, Any]
+TABLES: Final[dict[str, Callable[[Services, Query], list[Any]]]] = {
+    "positions": lambda s, q: s.execution.positions(),
+    "working": lambda s, q: s.execution.orders(**q | {"state": "open"}),
+    "history": lambda s, q: s.execution.orders(**q),
+    "executions": lambda s, q: s.execution.trades(**q),
+    "trades": lambda s, q: s.analytics.round_trips(**q),
+    "denied": lambda s, q: s.risk.outcomes(**q, outcome="denied"),
+    "decisions": lambda s, q: s.strategy.decisions(**q),
+    "strategies": lambda s, q: s.strategy.strategies(),
+    "limits": lambda s, q: s.risk.limits(),
+    "breakers": lambda s, q: s.risk.breakers(),
+    "trading-states": lambda s, q: s.risk.trading_states(MOST),
+    "performance": lambda s, q: s.analytics.performance(limit=MOST),
+    "backtests": lambda s, q: s.analytics.backtests(),
+    "equity": lambda s, q: s.execution.equity(),
+    "bars": lambda s, q: s.ingestion.bars(q.get("symbol") or "SPY", limit=MOST),
+    "coverage": lambda s, q: s.ingestion.coverage(),
+    "quality": lambda s, q: s.ingestion.quality(MOST),
+    "alerts": lambda s, q: s.notification.notifications(limit=MOST),
+    "logs": lambda s, q: s.notification.logs(level="INFO", limit=MOST),
+    "runs": lambda s, q: s.ingestion.jobs(MOST),
+}
+
+
+@router.get("/export/{table}.{kind}")
+def export(
+    request: Request, desk: OnDesk, table: str, kind: Literal["csv", "json"]
+) -> Response:
+    """Return a table's rows; symbol and outcome narrow them as on its page."""
+    read = TABLES.get(table)
+    if read is None:
+        raise NotFound(f"There is no table {table}.")
+    asked = request.query_params
+    query: Query = {"limit": MOST, "symbol": asked.get("symbol", "").upper() or None}
+    if table == "decisions":
+        query["outcome"] = asked.get("outcome") or None
+    rows: list[View] = read(desk.services, query)
+    headers = {"Content-Disposition": f'attachment; filename="{table}.{kind}"'}
+    if kind == "json":
+        body = json.dumps([row.model_dump(mode="json") for row in rows], indent=1)
+        return Response(body, media_type="application/json", headers=headers)
+    return Response(as_csv(rows), media_type="text/csv", headers=headers)
+
+
+def as_csv(rows: list[View]) -> str:
+    """Return views as lines; a time has its New York time in a column beside it."""
+    lines = [_flat(row) for row in rows]
+    names = list(dict.fromkeys(name for line in lines for name in line))
+    out = io.StringIO()
+    writer = csv.DictWriter(out, names, restval="", lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return out.getvalue()
+
+
+def _flat(row: View) -> dict[str, str]:
+    line: dict[str, str] = {}
+    exact, plain = row.model_dump(), row.model_dump(mode="json")
+    for name, value in plain.items():
+        if isinstance(exact[name], datetime):
+            local = exact[name].astimezone(formats.NEW_YORK)
+            line[name] = str(value)
+            line[f"{name}_new_york"] = local.isoformat()
+        elif isinstance(value, dict | list):
+            line[name] = json.dumps(value)
+        else:
+            line[name] = "" if value is None else _inert(exact[name], str(value))
+    return line
+
+
+def _inert(exact: object, text: str) -> str:
+    """Return words that no spreadsheet takes for a formula; numbers stay."""
+    is_words = isinstance(exact, str) and text.startswith(FORMULAS)
+    return f"'{text}" if is_words else text
