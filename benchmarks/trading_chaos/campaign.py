@@ -37,6 +37,10 @@ REST, REST_OF_MUTANTS = 60.0, 20.0
 """Seconds within which everything must be settled after the last disturbance. It takes
 three or four of them, more on a busy machine; of a defect nobody waits for the rest."""
 
+USUAL, SLOWEST = 2.0, 4.0
+"""Seconds in which everything is ready to trade on a machine that does nothing else;
+the plan of a seed is stretched by as much as it takes longer, up to so many times."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -64,6 +68,7 @@ class Campaign:
     cell: Cell
     plan: Plan
     began: float = 0.0
+    pace: float = 1.0
     signals: int = 0
     rest: float = REST
     by_hand: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -91,11 +96,12 @@ class Campaign:
         """Work and be disturbed, as planned."""
         self.cell.inject(self.plan.faults)
         self.began = monotonic()
+        self.pace = min(max(self.cell.opened_in / USUAL, 1.0), SLOWEST)
         acts = list(self.plan.acts)
         with ThreadPoolExecutor(8) as pool:
             doing = []
-            while monotonic() - self.began < SECONDS:
-                while acts and acts[0].at <= monotonic() - self.began:
+            while self._moment() < SECONDS:
+                while acts and acts[0].at <= self._moment():
                     act = acts.pop(0)
                     do = self._do.get(act.what, self._disturb_valkey)
                     if act.what in self._here:
@@ -109,6 +115,10 @@ class Campaign:
                     self.cell.tend()
                     sleep(0.02)
                 each.result()
+
+    def _moment(self) -> float:
+        """Return how far the plan is: on a busy machine it takes longer."""
+        return (monotonic() - self.began) / self.pace
 
     def come_to_rest(self) -> float:
         """End the disturbance, wait until all is settled; return how long it took."""
@@ -195,12 +205,16 @@ class Campaign:
                 max_position_size=size,
                 may_trade=True,
                 session_closed=False,
-                valid_until=now + timedelta(minutes=10),
+                valid_until=now + timedelta(minutes=self._valid()),
                 market_time=now,
             )
             by_symbol.setdefault(symbol, []).append(event)
         for symbol, events in by_symbol.items():
             self._publish(symbol, events)
+
+    def _valid(self) -> int:
+        """Return for how many market minutes the next signal holds: some for few."""
+        return 5 if self.signals % 4 == 0 else 60
 
     def _publish(self, symbol: str, events: list[SignalGenerated]) -> None:
         """Commit events with the bar they rest on, once, however often it takes."""

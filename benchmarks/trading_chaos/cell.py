@@ -106,6 +106,8 @@ class Cell:
     account: str = ""
     opened: datetime = datetime.min
     undisturbed: bool = False
+    opened_in: float = 0.0
+    """Seconds that it took until orders could be placed."""
 
     def __post_init__(self) -> None:
         self.jump: "Synchronized[float]" = self.made.Value("d", 0.0)
@@ -123,6 +125,7 @@ class Cell:
         """Start everything at half an hour into the session, ready to trade."""
         self._start_exchange()
         self._fill_database(symbols)
+        began = monotonic()
         for name, program in (
             ("execution-1", "execution"),
             ("risk", "risk"),
@@ -139,6 +142,7 @@ class Cell:
             self.processes[name] = Process(part, list(crashes.get(name, ())))
             self.processes[name].start(self.made, self.jump)
         self._wait_until_it_trades()
+        self.opened_in = monotonic() - began
 
     def _start_exchange(self) -> None:
         data = self.directory / "exchange"

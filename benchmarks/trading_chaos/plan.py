@@ -12,8 +12,11 @@ MANY = tuple(f"hot{number:02d}" for number in range(12))
 SECONDS = 8.0
 """How long a seed works and is disturbed; then it comes to rest and is judged."""
 
+MOST_LAG = 60
+"""Seconds of a clock's jump with which signals still look fresh."""
+
 PROFILES = ("mixed", "hot", "halts", "resting")
-RATES = {"none": 0.0, "slow": 1.6, "fast": 0.45}
+RATES = {"none": 0.0, "slow": 1.6, "fast": 0.8}
 """Seconds between two random kills, by name."""
 
 SELDOM = (
@@ -100,23 +103,27 @@ def draw(seed: int) -> Plan:
     if profile == "halts" or dice.random() < 0.25:
         acts += _halts(dice)
     first = [f"{FIRST_START}:1"] if dice.random() < 0.3 else []
+    # The more often it is killed, the less often it ends itself: it must also work.
+    starts = {"none": 6, "slow": 4, "fast": 2}[rate]
     crashes = {
-        "execution-1": first + _crashes(dice),
-        "execution-2": _crashes(dice),
+        "execution-1": first + _crashes(dice, starts),
+        "execution-2": _crashes(dice, starts),
         "risk": [f"{name}:{dice.choice((1, 3, 9))}" for name in OFTEN[2:]],
     }
     acts.sort(key=lambda act: act.at)
     return Plan(seed, profile, rate, _faults(dice), acts, crashes)
 
 
-def _crashes(dice: random.Random) -> list[str]:
+def _crashes(dice: random.Random, number: int) -> list[str]:
     """Return at which points an executor ends, start after start, and then lives."""
     starts = []
-    for name in dice.sample(SELDOM, 6):
+    for name in dice.sample(SELDOM, number):
         together = dict.fromkeys((name, *dice.sample(SELDOM, 2)))
         counts = [f"{each}:{dice.choice((1, 1, 2))}" for each in together]
         starts.append(",".join(counts))
-    starts.insert(dice.randint(0, 3), f"{dice.choice(OFTEN)}:{dice.choice((1, 3))}")
+    starts.insert(
+        dice.randint(0, number), f"{dice.choice(OFTEN)}:{dice.choice((1, 3))}"
+    )
     return starts
 
 
@@ -172,7 +179,10 @@ def _mishaps(dice: random.Random) -> list[Act]:
     acts = []
     for what, chance in (("sleep", 0.6), ("jump", 0.5), ("market jump", 0.2)):
         if dice.random() < chance:
-            acts.append(Act(dice.uniform(0.5, SECONDS), what, _how(dice, what)))
+            how = _how(dice, what)
+            # After a jump this long everything looks stale: nothing new is opened.
+            early = SECONDS * 0.8 if how.get("seconds", 0) > MOST_LAG else 0.5
+            acts.append(Act(dice.uniform(early, SECONDS), what, how))
     for what in dice.sample(CHEAP, dice.randint(0, 2)):
         acts.append(Act(dice.uniform(0.5, SECONDS), what))
     return acts
