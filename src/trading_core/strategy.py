@@ -120,8 +120,8 @@ P = TypeVar("P", bound=Parameters)
 class Strategy(ABC, Generic[P]):
     """Base of all strategies: `class Momentum(Strategy[MomentumParameters], name="…")`.
 
-    Write `warmup`, `indicators` and `rules`; override `signals` where conditions
-    between indicators cannot say it.
+    Write `warmup`, `indicators` and `rules`, and `across` for a strategy that compares
+    symbols; override `signals` where conditions between indicators cannot say it.
     """
 
     name: ClassVar[str] = ""
@@ -177,6 +177,10 @@ class Strategy(ABC, Generic[P]):
         """Expressions over the bars of one symbol; a later one may use earlier ones."""
         return {}
 
+    def across(self) -> dict[str, pl.Expr]:
+        """Expressions over all symbols at one time, such as ranks of an indicator."""
+        return {}
+
     def rules(self) -> Rules:
         """The conditions for buying and for selling."""
         return Rules()
@@ -187,14 +191,21 @@ class Strategy(ABC, Generic[P]):
         return pl.col(names[0]) if names else pl.lit(None, dtype=pl.Float64)
 
     def with_indicators(self, bars: pl.LazyFrame) -> pl.LazyFrame:
-        """Return the bars with a column for each indicator, symbol by symbol."""
-        for name, expression in self.indicators().items():
-            if name in RESERVED:
-                raise StrategyError(
-                    f"{self.name}: indicator {name} hides a bar column."
-                )
-            value = expression.cast(pl.Float64).over("symbol")
-            bars = bars.with_columns(value.alias(name))
+        """Return the bars with a column for each indicator.
+
+        Those of a symbol first, then those across the symbols of a time.
+        """
+        for over, expressions in (
+            ("symbol", self.indicators()),
+            ("timestamp", self.across()),
+        ):
+            for name, expression in expressions.items():
+                if name in RESERVED:
+                    raise StrategyError(
+                        f"{self.name}: indicator {name} hides a bar column."
+                    )
+                value = expression.cast(pl.Float64).over(over)
+                bars = bars.with_columns(value.alias(name))
         return bars
 
     def signals(self, bars: pl.LazyFrame) -> pl.LazyFrame:
@@ -212,7 +223,7 @@ class Strategy(ABC, Generic[P]):
         signal 0.
         """
         ordered = bars.lazy().sort("symbol", "timestamp")
-        names = list(self.indicators())
+        names = [*self.indicators(), *self.across()]
         seen = pl.int_range(1, pl.len() + 1).over("symbol")
         frame = self.with_indicators(self.signals(ordered)).with_columns(
             _seen=seen, _raw=pl.col("signal").fill_null(0).cast(pl.Int8)

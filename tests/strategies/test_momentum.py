@@ -1,28 +1,11 @@
 """Momentum against returns worked by hand."""
 
-from datetime import UTC, datetime, timedelta
-
-import polars as pl
 import pytest
+from price_bars import closes
 
-from trading_core import bars
 from trading_strategy.strategies.momentum import Momentum
 
 pytestmark = pytest.mark.strategies
-START = datetime(2013, 1, 2, 15, tzinfo=UTC)
-
-
-def closes(*prices: float) -> pl.DataFrame:
-    count = len(prices)
-    return pl.DataFrame(
-        {
-            "symbol": ["SPY"] * count,
-            "timestamp": [START + timedelta(hours=n) for n in range(count)],
-            **{name: list(prices) for name in bars.PRICES},
-            "volume": [1.0] * count,
-        },
-        schema=bars.SCHEMA,
-    )
 
 
 def test_the_defaults_are_those_of_the_design() -> None:
