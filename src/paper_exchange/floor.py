@@ -243,8 +243,12 @@ class Floor:
         if done:
             self.leave(order)
         account = self._accounts[order.account]
+        before = account.quantity(order.symbol)
         account.apply(order.symbol, order.side, fill.quantity, fill.price)
-        self.open_orders.holding_changed(account, order.symbol)
+        after = account.quantity(order.symbol)
+        if (before > 0, before < 0) != (after > 0, after < 0):
+            # What orders bind depends on the side of the holding, not on its size.
+            self.open_orders.holding_changed(account, order.symbol)
         if self._market.fill_model.fees:
             account.unbilled.append((order.side, fill.quantity, fill.price))
         self._journal.account_changed(account)
