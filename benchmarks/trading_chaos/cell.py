@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -105,6 +105,8 @@ class Cell:
     closes: dict[str, float] = field(default_factory=dict)
     account: str = ""
     opened: datetime = datetime.min
+    seen: datetime = datetime.min
+    """The exchange's time when it was last asked."""
     undisturbed: bool = False
     opened_in: float = 0.0
     """Seconds that it took until orders could be placed."""
@@ -162,7 +164,7 @@ class Cell:
         self.until(self._exchange_answers, START, "the exchange did not start")
         shutil.copy(data / "sessions.json", sessions)
         opens = datetime.fromisoformat(self.broker("/v2/clock")["next_open"])
-        self.opened = opens + timedelta(minutes=30)
+        self.opened = self.seen = opens + timedelta(minutes=30)
         self.control("clock", advance_to=self.opened.isoformat())
 
     def _exchange_answers(self) -> bool:
@@ -376,8 +378,8 @@ class Cell:
     def market_time(self) -> datetime:
         """Return the exchange's time, or when it is away one that has passed."""
         with suppress(httpx.HTTPError):
-            self._seen = datetime.fromisoformat(self.control("clock")["now"])
-        return getattr(self, "_seen", self.opened)
+            self.seen = datetime.fromisoformat(self.control("clock")["now"])
+        return self.seen
 
     def scalar(self, query: str, **values: Any) -> Any:
         """Return one value from the database, None while it is away."""
@@ -386,7 +388,7 @@ class Cell:
                 return connection.scalar(text(query), values)
         return None
 
-    def until(self, true: Any, seconds: float, complaint: str) -> None:
+    def until(self, true: Callable[[], bool], seconds: float, complaint: str) -> None:
         """Wait for something."""
         deadline = monotonic() + seconds
         while not true():

@@ -25,12 +25,17 @@ SELDOM = (
     "after_call",
     "after_record",
     "before_told",
-    "before_booked",
     "after_booked",
     "after_lookup",
     "after_cancel",
 )
-OFTEN = ("before_marked", "before_reconciled", "before_bell", "mid_batch")
+OFTEN = (
+    "before_booked",
+    "before_marked",
+    "before_reconciled",
+    "before_bell",
+    "mid_batch",
+)
 """Points that are passed at every turn: alone, or the others would never be met."""
 
 FIRST_START = "before_opening"
@@ -105,25 +110,28 @@ def draw(seed: int) -> Plan:
     first = [f"{FIRST_START}:1"] if dice.random() < 0.3 else []
     # The more often it is killed, the less often it ends itself: it must also work.
     starts = {"none": 6, "slow": 4, "fast": 2}[rate]
+    cancels = profile in ("halts", "resting")
     crashes = {
-        "execution-1": first + _crashes(dice, starts),
-        "execution-2": _crashes(dice, starts),
-        "risk": [f"{name}:{dice.choice((1, 3, 9))}" for name in OFTEN[2:]],
+        "execution-1": first + _crashes(dice, starts, cancels),
+        "execution-2": _crashes(dice, starts, cancels),
+        "risk": [f"{name}:{dice.choice((1, 3, 9))}" for name in OFTEN[-2:]],
     }
     acts.sort(key=lambda act: act.at)
     return Plan(seed, profile, rate, _faults(dice), acts, crashes)
 
 
-def _crashes(dice: random.Random, number: int) -> list[str]:
+def _crashes(dice: random.Random, number: int, cancels: bool) -> list[str]:
     """Return at which points an executor ends, start after start, and then lives."""
     starts = []
     for name in dice.sample(SELDOM, number):
         together = dict.fromkeys((name, *dice.sample(SELDOM, 2)))
+        if cancels:
+            together["after_cancel"] = None
         counts = [f"{each}:{dice.choice((1, 1, 2))}" for each in together]
         starts.append(",".join(counts))
-    starts.insert(
-        dice.randint(0, number), f"{dice.choice(OFTEN)}:{dice.choice((1, 3))}"
-    )
+    for place in (0, number):
+        often = f"{dice.choice(OFTEN)}:{dice.choice((1, 3))}"
+        starts.insert(min(place, dice.randint(0, number)), often)
     return starts
 
 

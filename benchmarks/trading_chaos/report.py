@@ -89,7 +89,6 @@ def line_of(verdict: Verdict) -> str:
         f" {counted.get('fills', 0):3d} fills {sum(verdict.kills.values()):2d} kills"
         f" {sum(verdict.hits.values()):2d} crashes"
         f" {sum(verdict.faults.values()):2d} faults  {word}"
-        f" {dict(verdict.ends)} {dict(verdict.codes)}"
     )
 
 
@@ -99,6 +98,7 @@ def details(verdict: Verdict) -> Iterable[str]:
         yield f"     {violation}"
     if verdict.violations:
         yield f"     points passed: {dict(verdict.hits)}, kills: {dict(verdict.kills)}"
+        yield f"     orders: {dict(verdict.ends)}, denied: {dict(verdict.codes)}"
         yield f"     again: trading-chaos --seed {verdict.seed}"
     if verdict.kept is not None:
         yield f"     tape and logs: {verdict.kept}"
