@@ -39,7 +39,7 @@ three or four of them, more on a busy machine; of a defect nobody waits for the 
 
 USUAL, SLOWEST = 2.0, 4.0
 """Seconds in which everything is ready to trade on a machine that does nothing else;
-the plan of a seed is stretched by as much as it takes longer, up to so many times."""
+all that a seed does is stretched by as much as it takes longer, up to so many times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class Campaign:
             "risk",
             "/trading-state/resume",
             {"reason": "the seed ends", "by": "chaos"},
-            patience=self.rest,
+            patience=self.rest * self.pace,
         )
         if answer is None or not answer.is_success:
             raise TimeoutError(f"trading was not resumed: {answer and answer.text}")
@@ -157,7 +157,7 @@ class Campaign:
             return not left
 
         try:
-            self.cell.until(nothing_left, self.rest, complaint)
+            self.cell.until(nothing_left, self.rest * self.pace, complaint)
         except TimeoutError:
             raise TimeoutError(f"{complaint}: {left}") from None
 
@@ -176,7 +176,7 @@ class Campaign:
             return False
 
         try:
-            self.cell.until(clean, self.rest, "")
+            self.cell.until(clean, self.rest * self.pace, "")
         except TimeoutError:
             raise TimeoutError(f"the books never agreed: {said[:600]}") from None
 

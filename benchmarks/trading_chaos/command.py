@@ -112,7 +112,9 @@ def _mutants(servers: Sequence[Servers], first: int, names: Sequence[str]) -> in
                 print(f"{name:24s} SURVIVED {MUTANT_SEEDS} seeds", flush=True)
                 continue
             number = verdict.seed - first + 1
-            print(f"{name:24s} seed {number:2d}  {verdict.violations[0][:150]}")
+            # What was seen broken says more than that it never came to rest.
+            said = sorted(verdict.violations, key=lambda each: each[0] != "O")[0]
+            print(f"{name:24s} seed {number:2d}  {said[:150]}", flush=True)
     print(f"{len(names) - len(survived)} of {len(names)} mutants were caught")
     return int(bool(survived))
 
