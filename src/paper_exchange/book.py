@@ -104,6 +104,15 @@ class Book:
         """Forget every price that was looked up."""
         self._heap.clear()
 
+    def next_time(self) -> int | None:
+        """Return when a price next matters to an order, as far as was looked ahead."""
+        while self._heap:
+            time, symbol, version, _ = self._heap[0]
+            if self._version.get(symbol) == version:
+                return time
+            heapq.heappop(self._heap)
+        return None
+
     def next_touch(self, until: int) -> tuple[str, Point] | None:
         """Return the earliest symbol and price up to an instant, and drop it."""
         while self._heap and self._heap[0][0] <= until:

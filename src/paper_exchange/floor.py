@@ -159,6 +159,12 @@ class Floor:
                     self._meet(order, point, point.time)
             self.look_ahead(symbol)
 
+    def next_event(self) -> int:
+        """Return when a price next matters to an order, or hours begin or end."""
+        boundary = self.hours.next_boundary(self._journal.now)
+        touch = self._book.next_time()
+        return boundary if touch is None else min(touch, boundary)
+
     def look_ahead(self, symbol: str, after: int | None = None) -> None:
         """Find the next price that matters to a symbol's orders, up to the boundary."""
         now = self._journal.now

@@ -20,7 +20,8 @@ from paper_exchange.market.interventions import KINDS, Intervention
 from paper_exchange.pacer import FASTEST, Pacer
 
 router = Router(tag="control")
-MOVES = ("run", "stop", "set", "advance_to")
+MOVES = ("run", "stop", "set", "advance_to", "step")
+STEPS = ("event", "open")
 SETTLING = frozenset(("pending_new", "pending_cancel", "pending_replace"))
 
 
@@ -69,7 +70,7 @@ async def read_clock(request: Request) -> Response:
 
 @router.post("/control/clock")
 async def move_clock(request: Request) -> Response:
-    """Run, stop, set or advance the clock."""
+    """Run, stop, set, advance or step the clock."""
     check_token(request)
     body = await json_body(request)
     if not isinstance(body, dict) or sum(move in body for move in MOVES) != 1:
@@ -79,6 +80,17 @@ async def move_clock(request: Request) -> Response:
         pacer.run(_speed(body["run"]), body.get("skip_closed") is True)
     elif "stop" in body:
         pacer.stop()
+    elif "step" in body:
+        if body["step"] not in STEPS:
+            raise invalid(f"step must be one of {', '.join(STEPS)}")
+        pacer.catch_up()
+        instant = (
+            exchange.floor.next_event()
+            if body["step"] == "event"
+            else exchange.sessions.next_open(exchange.now)
+        )
+        await pacer.advance_to(instant, "step")
+        await request.app.state.trade_updates.drained()
     else:
         move = "set" if "set" in body else "advance_to"
         instant = _instant(body[move], move)

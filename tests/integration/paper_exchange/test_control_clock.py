@@ -73,6 +73,9 @@ def test_a_move_that_makes_no_sense_is_refused(lasting_exchange: Any) -> None:
         {"run": True},
         {"advance_to": "soon"},
         {"advance_to": 5},
+        {"step": "back"},
+        {"step": []},
+        {"step": "open", "stop": True},
         [],
         "x",
     ]
@@ -82,6 +85,30 @@ def test_a_move_that_makes_no_sense_is_refused(lasting_exchange: Any) -> None:
         )
         assert answer.status_code == 422, body
         assert set(answer.json()) == {"code", "message"}
+
+
+def test_time_steps_to_the_open_and_to_the_price_that_reaches_an_order(
+    exchange: Any,
+) -> None:
+    client = exchange.trading()
+    opened = exchange.control(step="open")
+    assert (opened["now"], opened["running"]) == ("2026-09-14T13:30:00Z", False)
+    order = {"symbol": "KO", "qty": "1", "side": "buy", "type": "trailing_stop"}
+    order |= {"trail_percent": "0.1", "time_in_force": "day"}
+    placed = exchange.raw("POST", "/v2/orders", json=order)
+    assert placed.status_code == 200, placed.text
+    seen = [datetime.fromisoformat(opened["now"])]
+    while client.get_order_by_id(placed.json()["id"]).filled_at is None:
+        seen.append(datetime.fromisoformat(exchange.control(step="event")["now"]))
+        assert seen[-1] > seen[-2]
+        assert seen[-1] < datetime.fromisoformat("2026-09-14T20:00:00Z")
+    # The step ends on the price that fills, and the one before it does not.
+    filled = client.get_order_by_id(placed.json()["id"]).filled_at
+    assert seen[-2] < filled
+    assert filled - seen[-1] < timedelta(seconds=1)
+    after_hours = exchange.control(step="event")
+    assert after_hours["now"] == "2026-09-14T20:00:00Z"
+    assert exchange.control(step="open")["now"] == "2026-09-15T13:30:00Z"
 
 
 def test_an_advance_over_months_keeps_every_session_in_order(exchange: Any) -> None:
