@@ -178,7 +178,7 @@ def metric(value: float | None, unit: str, reason: str | None = None) -> str:
         return "∞" if reason == "is infinite" else MISSING
     if unit == "ratio":
         return percent(value)
-    return pnl(value) if unit in ("dollars", "currency") else ratio(value)
+    return pnl(value) if unit == "usd" else ratio(value)
 
 
 def counted(number: int, noun: str) -> str:

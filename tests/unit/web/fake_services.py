@@ -103,6 +103,7 @@ class FakeServices:
         self.answers: dict[tuple[str, str], Any] = {}
         self.down: set[str] = set()
         self.posted: list[tuple[str, str, Any]] = []
+        self.keys: list[str] = []
         self.asked: set[tuple[str, str]] = set()
         self.events: list[EventView] = []
         self.state = TradingState.ACTIVE
@@ -124,6 +125,7 @@ class FakeServices:
             body = json.loads(request.content) if request.content else None
             if request.method != "GET":
                 self.posted.append((service, request.url.path, body))
+                self.keys += request.headers.get_list("idempotency-key")
             return self._answer(service, request, body)
 
         return answer

@@ -44,6 +44,8 @@ def set_limit(
     try:
         value = Decimal(limit_value)
     except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite():
         return _page(request, desk, 422, complaint=f"{limit_value} is not a number.")
     limit = _limit(desk, limit_type, scope, scope_id)
     if len(reason.strip()) < 3:
@@ -53,20 +55,17 @@ def set_limit(
         if desk.mode is TradingMode.LIVE:
             complaint = "In live mode a limit is loosened at the terminal."
         return _page(request, desk, 422, complaint=complaint)
+    change = {
+        "limit_type": limit_type,
+        "limit_value": value,
+        "scope": limit.scope,
+        "scope_id": scope_id,
+        "reason": reason,
+        "by": BY,
+        "version": version,
+    }
     try:
-        desk.services.risk.set_limit(
-            LimitChange.model_validate(
-                {
-                    "limit_type": limit_type,
-                    "limit_value": value,
-                    "scope": scope,
-                    "scope_id": scope_id,
-                    "reason": reason,
-                    "by": BY,
-                    "version": version,
-                }
-            )
-        )
+        desk.services.risk.set_limit(LimitChange.model_validate(change))
     except TradingError as error:
         return _page(request, desk, error.status, complaint=str(error))
     return RedirectResponse("/risk#limits", 303)

@@ -40,14 +40,11 @@ def read_ticket(
 
 
 @router.get("/positions/{symbol}/close")
-def close(desk: OnDesk, symbol: str, part: Decimal = Decimal(1)) -> Response:
-    """Go to a ticket that closes a position, or a part of it."""
+def close(desk: OnDesk, symbol: str) -> Response:
+    """Go to a ticket that closes a position; fewer shares reduce it."""
     position = _position(desk, symbol)
     side = "sell" if position.quantity > 0 else "buy"
     quantity = abs(position.quantity)
-    if 0 < part < 1:
-        # A part is sold in whole shares; of less than two nothing can be kept.
-        quantity = (quantity * part).to_integral_value() or quantity
     address = f"/orders/new?symbol={position.symbol}&side={side}&quantity={quantity}"
     return RedirectResponse(address, 303)
 
