@@ -50,4 +50,7 @@ def read_asset(request: Request, name: str) -> Response:
     if "gzip" in request.headers.get("accept-encoding", ""):
         headers["Content-Encoding"] = "gzip"
         file = FOLDER / f"{name}.gz"
+    # A new installation may have taken the place of the files that this process knows.
+    if not file.is_file():
+        raise NotFound(f"The file of {name} is gone.", remedy="Restart the gateway.")
     return FileResponse(file, media_type=kind, headers=headers)
