@@ -66,7 +66,9 @@ class Fault:
 
 def read(body: Any) -> Fault:
     """Return the fault that a control request describes."""
-    if not isinstance(body, dict) or body.get("kind") not in KINDS:
+    kind = body.get("kind") if isinstance(body, dict) else None
+    # A list cannot be looked up in a set: that would be an error of its own.
+    if not isinstance(kind, str) or kind not in KINDS:
         raise invalid(f"kind must be one of {', '.join(sorted(KINDS))}")
     unknown = set(body) - set(Fault.__dataclass_fields__)
     if unknown:

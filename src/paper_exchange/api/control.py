@@ -173,7 +173,7 @@ async def move_price(request: Request) -> Response:
     exchange, kind = exchange_of(request), kinds[0]
     _pacer(request).catch_up()
     symbol, value = body.get("symbol"), Decimal(1)
-    if symbol not in exchange.market.listings:
+    if not isinstance(symbol, str) or symbol not in exchange.market.listings:
         raise invalid("symbol must be one that is listed")
     if kind in ("print", "gap"):
         value = numbers.read(kind, body[kind]) or Decimal(0)
@@ -191,7 +191,7 @@ def _announce(request: Request, body: dict[str, Any]) -> dict[str, Any]:
     kind, symbol = kinds[0], body.get("symbol")
     if len(kinds) != 1 or any(other in body for other in KINDS):
         raise invalid("exactly one act is needed")
-    if symbol not in exchange.market.listings:
+    if not isinstance(symbol, str) or symbol not in exchange.market.listings:
         raise invalid("symbol must be one that is listed")
     value = Decimal(1)
     if kind in ("split", "dividend"):

@@ -109,3 +109,16 @@ def test_watchlists_are_kept_by_the_client(exchange: Any) -> None:
     with pytest.raises(APIError) as refused:
         client.get_watchlist_by_id(made.id)
     assert refused.value.status_code == 404
+
+
+def test_a_symbol_that_is_no_text_is_refused(lasting_exchange: Any) -> None:
+    for symbol in (["KO"], {}, 5, None):
+        for act in ({"print": 5}, {"split": 2}):
+            answer = lasting_exchange.raw(
+                "POST",
+                "/control/prices",
+                headers={"Authorization": "Bearer control-token"},
+                json={"symbol": symbol, **act},
+            )
+            assert answer.status_code == 422, (symbol, act)
+            assert set(answer.json()) == {"code", "message"}

@@ -134,6 +134,8 @@ def test_a_fault_that_makes_no_sense_is_refused(trading: Any) -> None:
     for body in (
         {},
         {"kind": "earthquake"},
+        {"kind": ["500"]},
+        {"kind": {}},
         {"kind": "500", "count": 0},
         {"kind": "500", "probability": 2},
         {"kind": "500", "speed": 1},
