@@ -112,7 +112,8 @@ def test_watchlists_are_kept_by_the_client(exchange: Any) -> None:
 
 
 def test_a_symbol_that_is_no_text_is_refused(lasting_exchange: Any) -> None:
-    for symbol in (["KO"], {}, 5, None):
+    symbols: list[Any] = [["KO"], {}, 5, None]
+    for symbol in symbols:
         for act in ({"print": 5}, {"split": 2}):
             answer = lasting_exchange.raw(
                 "POST",

@@ -131,7 +131,7 @@ def test_a_fault_without_count_strikes_until_it_is_removed(trading: Any) -> None
 
 
 def test_a_fault_that_makes_no_sense_is_refused(trading: Any) -> None:
-    for body in (
+    bodies: list[Any] = [
         {},
         {"kind": "earthquake"},
         {"kind": ["500"]},
@@ -139,7 +139,8 @@ def test_a_fault_that_makes_no_sense_is_refused(trading: Any) -> None:
         {"kind": "500", "count": 0},
         {"kind": "500", "probability": 2},
         {"kind": "500", "speed": 1},
-    ):
+    ]
+    for body in bodies:
         answer = trading.raw("POST", "/control/faults", headers=AUTHORIZED, json=body)
         assert answer.status_code == 422, body
 
