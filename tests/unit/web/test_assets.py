@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from fake_services import empty
 
+from trading_web import static
 from trading_web.static import FOLDER, assets
 
 pytestmark = pytest.mark.unit
@@ -57,3 +58,14 @@ async def test_an_asset_is_kept_forever_and_compressed_where_it_can_be(open_brow
 @pytest.mark.parametrize("name", ["manifest.json", "..%2fapp.py", "app.css"])
 async def test_nothing_else_is_served(open_browser, name):
     assert (await open_browser(empty()).get(f"/static/{name}")).status_code == 404
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+async def test_a_built_file_that_is_gone_is_not_found(
+    open_browser, monkeypatch, tmp_path, encoding
+):
+    path = f"/static/{assets()['app.css']}"
+    monkeypatch.setattr(static, "FOLDER", tmp_path)
+    browser = open_browser(empty())
+    answer = await browser.http.get(path, headers={"Accept-Encoding": encoding})
+    assert answer.status_code == 404
