@@ -38,7 +38,7 @@ HURRY: Mapping[tuple[object, str], object] = {
     (reconcile, "FRESH"): timedelta(seconds=4),
     (trading_execution.workers, "IN_SESSION"): 2.0,
     (trading_execution.app, "SIMULATED"): Patience(
-        timedelta(seconds=1.5), timedelta(seconds=4)
+        timedelta(seconds=1.5), timedelta(seconds=8)
     ),
     (consumer, "RETRIES"): tuple(timedelta(seconds=s) for s in (1, 1, 1, 2, 2)),
     (Worker, "MAX_PAUSE"): 1.0,

@@ -227,7 +227,8 @@ def _faults(dice: random.Random) -> list[dict[str, Any]]:
             "method": "POST",
             "path": "/v2/orders",
             "probability": dice.uniform(0.12, 0.35),
-            "seconds": round(dice.uniform(0.4, 3.5), 2),
+            # Up to when an order has long been asked for in vain and is sent again.
+            "seconds": round(dice.uniform(0.4, 6.5), 2),
             "field": dice.choice(("id", "status", "filled_qty")),
         }
         for kind in dice.sample(PLACING, 5)
