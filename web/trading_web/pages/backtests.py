@@ -66,12 +66,15 @@ def start(
 def read_run(request: Request, run_id: UUID) -> HTMLResponse:
     """Show how far a run is; the section asks again until it has ended."""
     run = _prefect(request).run(str(run_id))
+    state = run["state_type"]
+    said = (run.get("state") or {}).get("message") or ""
     return render(
         request,
         "backtest_run.html",
         run=run,
-        ended=run["state_type"] in ENDED,
-        message=(run.get("state") or {}).get("message") or "",
+        ended=state in ENDED,
+        # A completed run's message is its rows, which the list shows better.
+        message="" if state == "COMPLETED" else said,
     )
 
 
