@@ -143,7 +143,7 @@ def _hearers(root: Path) -> dict[str, list[str]]:
         handlers = root / "services" / f"trading_{service}" / "handlers.py"
         if handlers.is_file():
             text = handlers.read_text(encoding="utf-8")
-            for event in re.findall(r"^\s*@on\((\w+)\)", text, re.M):
+            for event in re.findall(r"^\s*@on(?:\.many)?\((\w+)\)", text, re.M):
                 heard.setdefault(event, []).append(service)
     return heard
 
