@@ -15,10 +15,8 @@ from trading_system.cli import (
     flow_commands,
     log_commands,
     stack_commands,
-    token_commands,
     trading_commands,
 )
-from trading_system.cli.manner import Typer, inherited
 from trading_system.errors import (
     Conflict,
     Invalid,
@@ -61,7 +59,7 @@ def exit_code_of(error: TradingError) -> int:
     return EXIT_CODES.get(type(error), ExitCode.UNEXPECTED)
 
 
-app = Typer(
+app = typer.Typer(
     name="trading",
     cls=Commands,
     help="Run and watch a trading system on this machine.",
@@ -76,7 +74,6 @@ for commands in (
     trading_commands,
     data_commands,
     flow_commands,
-    token_commands,
     database_commands,
     exchange_command,
 ):
@@ -90,7 +87,6 @@ def _show_version(wanted: bool) -> None:
 
 
 @app.callback()
-@inherited
 def main(
     show_version: Annotated[
         bool,

@@ -6,14 +6,10 @@ import sys
 
 import typer
 
-from trading_system.cli.manner import Typer
 
-
-def add_to(app: Typer) -> None:
+def add_to(app: typer.Typer) -> None:
     """Add the command of this module."""
-    # Not as `app.command`: each of its options is its own.
-    typer.Typer.command(
-        app,
+    app.command(
         "exchange",
         # Its options are the program's own, `--help` too.
         context_settings={"allow_extra_args": True, "ignore_unknown_options": True},

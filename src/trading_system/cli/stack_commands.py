@@ -9,10 +9,9 @@ from typing import Annotated
 
 import typer
 
-from trading_system.cli import installation, manner
+from trading_system.cli import installation
 from trading_system.cli.installation import DataDir
-from trading_system.cli.manner import Typer
-from trading_system.cli.output import is_json, show_document, show_rows, show_text
+from trading_system.cli.output import JsonFlag, show_rows
 from trading_system.runtime import stack, stopping
 from trading_system.runtime.detached import start_detached
 from trading_system.runtime.faults import ExitCode, NotRunning
@@ -21,7 +20,7 @@ from trading_system.runtime.progress import shown_progress
 from trading_system.runtime.status import read_status
 
 
-def add_to(app: Typer) -> None:
+def add_to(app: typer.Typer) -> None:
     """Add the commands of this module."""
     for command in (up, down, status, login):
         app.command()(command)
@@ -69,16 +68,15 @@ def up(
     opens_browser = not no_browser and not detach and sys.stdout.isatty()
 
     def announce(link: str) -> None:
-        manner.in_time()
-        show_text(f"\nDashboard: {link}", dashboard=link)
+        sys.stdout.write(f"\nDashboard: {link}\n")
+        sys.stdout.flush()
         if opens_browser:
             webbrowser.open(link)
 
-    quiet = manner.current().quiet
     if detach:
-        announce(start_detached(settings, options, quiet))
+        announce(start_detached(settings, options))
         return
-    with shown_progress(quiet) as progress:
+    with shown_progress() as progress:
         asyncio.run(stack.run(settings, options, progress, announce))
 
 
@@ -92,9 +90,7 @@ def down(data_dir: DataDir = None) -> None:
         raise NotRunning(
             f"Nothing runs in {place.root}.", remedy="`trading up` starts it."
         )
-    manner.say("stopped")
-    if is_json():
-        show_document({"state": "stopped"})
+    sys.stderr.write("stopped\n")
 
 
 def status(
@@ -102,6 +98,7 @@ def status(
         bool, typer.Option("--prefect", help="Show how to sign in to Prefect instead.")
     ] = False,
     data_dir: DataDir = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Show what runs, and whether it is well.
 
@@ -110,14 +107,14 @@ def status(
     """
     place = installation.place(data_dir)
     if prefect:
-        show_rows([installation.prefect_sign_in(place)])
+        show_rows([installation.prefect_sign_in(place)], as_json=as_json)
         return
     found = asyncio.run(read_status(place))
     if found is None:
         raise NotRunning(
             f"Nothing runs in {place.root}.", remedy="`trading up` starts it."
         )
-    show_rows(found.rows(), document=found.document())
+    show_rows(found.rows(), as_json=as_json, document=found.document())
     if not found.is_well:
         raise typer.Exit(ExitCode.CHECK_FAILED)
 
@@ -127,8 +124,7 @@ def login(data_dir: DataDir = None) -> None:
 
     Example: `trading login`.
     """
-    link = installation.sign_in_link(data_dir)
-    show_text(link, link=link)
+    sys.stdout.write(f"{installation.sign_in_link(data_dir)}\n")
 
 
 def _day(given: datetime | None) -> str | None:
