@@ -53,12 +53,12 @@ def test_eight_seeds_end_without_a_violation(servers: list[Servers]) -> None:
     assert total.counted["fills"] > 0
 
 
-@pytest.mark.long
+@pytest.mark.soak
 def test_more_seeds_end_without_a_violation(servers: list[Servers]) -> None:
     hold(servers, MORE)
 
 
-@pytest.mark.long
+@pytest.mark.soak
 @pytest.mark.parametrize("mutant", CERTAIN)
 def test_a_defect_put_in_on_purpose_is_caught(
     servers: list[Servers], mutant: str
