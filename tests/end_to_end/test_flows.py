@@ -384,16 +384,19 @@ def test_update_positions_marks_what_is_not_marked(floor: Floor) -> None:
     assert marked
     newest = "(select max(market_time) from execution.account_snapshots)"
 
-    with floor.as_it_starts(
-        "update_positions",
-        "update execution.positions set last_price = null, market_value = null",
-        f"delete from execution.account_snapshots where market_time = {newest}",
-    ):
-        run = floor.run("update_positions")
+    def is_marked_by_the_run() -> bool:
+        with floor.as_it_starts(
+            "update_positions",
+            "update execution.positions set last_price = null, market_value = null",
+            f"delete from execution.account_snapshots where market_time = {newest}",
+        ):
+            run = floor.run("update_positions")
+        assert floor.rows(held) == marked
+        assert floor.value(last) == equity
+        return "'marked': True" in run.facts["detail"]
 
-    assert "'marked': True" in run.facts["detail"]
-    assert floor.rows(held) == marked
-    assert floor.value(last) == equity
+    # A worker looks too. Where it comes first, the run rightly finds nothing to do.
+    assert any(is_marked_by_the_run() for _ in range(5)), "no run came first"
     assert floor.run_again("update_positions").facts["changed"] == "0"
 
 
