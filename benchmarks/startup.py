@@ -1,8 +1,9 @@
 """How long a start takes, what the stack weighs, and what it costs at rest.
 
-`python benchmarks/startup.py [--rest SECONDS]` starts the whole stack twice in a
-temporary data directory, on ports of its own, and prints a table. Memory is the
-proportional set size where the system tells it (Linux), else the resident set.
+`python benchmarks/startup.py` starts the whole stack twice in a temporary data
+directory, on ports of its own, trades the first hour of a session at speed 60, and then
+watches it at speed 1 in the session and in the evening. It takes eight minutes. Memory
+is the proportional set size where the system tells it (Linux), else the resident set.
 """
 
 import argparse
@@ -10,93 +11,218 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime, time
 from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+from zoneinfo import ZoneInfo
 
+import httpx
 import psutil
 from rich.console import Console
 from rich.table import Table
 
-PORT_BASE = 21500
+from trading_system.runtime.data_directory import DataDirectory
+from trading_system.runtime.secrets import Secrets
+
+Memory = dict[str, float]
+"""Megabytes by process of the stack."""
+
+NEW_YORK = ZoneInfo("America/New_York")
+HOUR_TRADED, EVENING = time(10, 35), time(17)
+SETTLED = 20.0
+"""Seconds without a flow run after which a stack is at rest."""
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rest", type=float, default=30.0, help="seconds to watch")
-    parser.add_argument("--speed", default="1", help="market seconds per second")
+    parser.add_argument("--watch", type=float, default=60.0, help="seconds for CPU")
+    parser.add_argument("--port-base", type=int, default=21500)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="trading-startup-") as place:
+    with tempfile.TemporaryDirectory(prefix="trading-startup-") as directory:
         # Servers may run under another account, which must be able to enter.
-        Path(place).chmod(0o755)
-        first = start(place, options.speed)
-        stopped = stop(place)
-        later = start(place, options.speed)
-        memory, cpu = watch(place, options.rest)
-        stop(place)
-    times = Table("start", "seconds", title="Start and stop")
-    times.add_row("first start", f"{first:.1f}")
-    times.add_row("later start", f"{later:.1f}")
-    times.add_row("stop", f"{stopped:.1f}")
-    parts = Table("process", "MB", title="Memory at rest")
-    for name, size in sorted(memory.items(), key=lambda each: -each[1]):
-        parts.add_row(name, f"{size:.0f}")
-    parts.add_row("all", f"{sum(memory.values()):.0f}", style="bold")
+        Path(directory).chmod(0o755)
+        stack = Stack(directory, options.port_base)
+        try:
+            measure(stack, options.watch)
+        finally:
+            with suppress(subprocess.CalledProcessError):
+                stack.stop()
+
+
+def measure(stack: "Stack", seconds: float) -> None:
+    """Start, stop, start again, trade an hour, rest; print each as it is known."""
     console = Console()
-    console.print(times, parts)
-    console.print(f"CPU at speed {options.speed}: {cpu:.1f} % of a core")
+    times = Table("", "measured", "goal", title="Start, stop and cost")
+    with peak_of(stack) as at_start:
+        times.add_row("first start", f"{stack.start(speed=1):.1f} s", "60 s")
+        stack.settle()
+        first = stack.memory()
+    times.add_row("stop", f"{stack.stop():.1f} s", "")
+    with peak_of(stack) as trading:
+        times.add_row("later start", f"{stack.start(speed=60):.1f} s", "20 s")
+        stack.wait_until(HOUR_TRADED)
+    orders = stack.orders()
+    stack.steer(run=1)
+    stack.settle()
+    times.add_row("CPU in the session", f"{stack.cpu(seconds):.1f} %", "15 %")
+    rest = stack.memory()
+    stack.move_to(EVENING)
+    stack.steer(run=1, skip_closed=False)
+    stack.settle()
+    times.add_row("CPU outside of it", f"{stack.cpu(seconds):.1f} %", "8 %")
+    console.print(times)
+    console.print(memory_table(first, rest, at_start, trading))
+    console.print(f"Orders in the first hour: {orders}. CPU in percent of a core.")
 
 
-def start(place: str, speed: str) -> float:
-    """Start the stack; return the seconds until everything is ready."""
-    began = time.monotonic()
-    trading("up", place, "--detach", "--port-base", str(PORT_BASE), "--speed", speed)
-    return time.monotonic() - began
+def memory_table(first: Memory, rest: Memory, *peaks: Memory) -> Table:
+    """Return megabytes by process, at rest and at each peak of the whole."""
+    columns = ("at rest, new", "at rest", "peak of the start", "peak of the hour")
+    table = Table("process", *columns, title="Memory in MB (goal: 1300, peak 1600)")
+    every = (first, rest, *peaks)
+    for name in sorted(rest, key=lambda each: -rest[each]):
+        table.add_row(name, *(f"{sizes.get(name, 0):.0f}" for sizes in every))
+    sums = (f"{sum(sizes.values()):.0f}" for sizes in every)
+    table.add_row("all", *sums, style="bold")
+    return table
 
 
-def stop(place: str) -> float:
-    """Stop the stack; return the seconds until nothing is left."""
-    began = time.monotonic()
-    trading("down", place)
-    return time.monotonic() - began
+class Stack:
+    """One stack, started and stopped by the command line."""
+
+    def __init__(self, directory: str, port_base: int) -> None:
+        self.place = DataDirectory(Path(directory))
+        self.port_base = port_base
+
+    def start(self, speed: int) -> float:
+        """Start it; return the seconds until everything is ready."""
+        began = monotonic()
+        ports = ("--port-base", str(self.port_base))
+        self.trading("up", "--detach", *ports, "--speed", str(speed))
+        return monotonic() - began
+
+    def stop(self) -> float:
+        """Stop it; return the seconds until nothing is left."""
+        began = monotonic()
+        self.trading("down")
+        return monotonic() - began
+
+    def orders(self) -> int:
+        """Return how many orders there are."""
+        return len(json.loads(self.trading("orders", "--json")))
+
+    def trading(self, command: str, *options: str) -> str:
+        """Run a command about the data directory; return what it printed."""
+        words = [sys.executable, "-m", "trading_system.cli", command]
+        words += ["--data-dir", str(self.place.root), *options]
+        done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
+        return done.stdout
+
+    def wait_until(self, clock: time) -> None:
+        """Wait until New York's clocks show a time of the market's day."""
+        while self.market_time().time() < clock:
+            sleep(0.5)
+
+    def move_to(self, clock: time) -> None:
+        """Let the market's day go by at once, until a time of it."""
+        then = datetime.combine(self.market_time(), clock, NEW_YORK)
+        self.steer(advance_to=then.isoformat())
+
+    def market_time(self) -> datetime:
+        """Return the exchange's time."""
+        now = datetime.fromisoformat(self._clock("GET")["now"])
+        return now.astimezone(NEW_YORK)
+
+    def steer(self, **command: Any) -> None:
+        """Move or run the exchange's clock."""
+        self._clock("POST", command)
+
+    def _clock(self, method: str, command: Any = None) -> Any:
+        token = Secrets.open(self.place.secrets).exchange_control.get_secret_value()
+        answer = httpx.request(
+            method,
+            f"http://127.0.0.1:{self.port_base + 8}/control/clock",
+            json=command,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=120,
+        )
+        return answer.raise_for_status().json()
+
+    def families(self) -> dict[str, list[psutil.Process]]:
+        """Return the supervisor and its children by name, each with what it started."""
+        try:
+            run = json.loads(self.place.run.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        families = {}
+        for each in (run["supervisor"], *run["children"]):
+            with suppress(psutil.NoSuchProcess):
+                process = psutil.Process(each["pid"])
+                below = each["name"] != "supervisor"
+                started = process.children(recursive=True) if below else []
+                families[each["name"]] = [process, *started]
+        return families
+
+    def memory(self) -> Memory:
+        """Return the megabytes of each process."""
+        found = self.families().items()
+        return {name: sum(map(weight, family)) for name, family in found}
+
+    def settle(self) -> None:
+        """Wait until no flow has run for a while."""
+        quiet_since = monotonic()
+        while monotonic() - quiet_since < SETTLED:
+            if len(self.families()["flows"]) > 1:
+                quiet_since = monotonic()
+            sleep(1)
+
+    def cpu(self, seconds: float) -> float:
+        """Return the whole stack's share of a core, flow runs and all, in percent."""
+        before = self._used()
+        sleep(seconds)
+        return 100 * (self._used() - before) / seconds
+
+    def _used(self) -> float:
+        families = self.families().values()
+        return sum(seconds_of(each) for family in families for each in family)
 
 
-def trading(command: str, place: str, *options: str) -> None:
-    """Run a command about the data directory."""
-    words = [sys.executable, "-m", "trading_system.cli", command]
-    subprocess.run([*words, "--data-dir", place, *options], check=True)
+@contextmanager
+def peak_of(stack: Stack) -> Iterator[Memory]:
+    """Fill in the memory at the moment when the stack was largest."""
+    peak: Memory = {}
+    ended = threading.Event()
+
+    def sample() -> None:
+        while not ended.wait(0.5):
+            now = stack.memory()
+            if sum(now.values()) > sum(peak.values()):
+                peak.clear()
+                peak.update(now)
+
+    thread = threading.Thread(target=sample)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        ended.set()
+        thread.join()
 
 
-def watch(place: str, seconds: float) -> tuple[dict[str, float], float]:
-    """Return megabytes by process, and the whole stack's share of a core."""
-    families = {name: tree(pid) for name, pid in running(place).items()}
-    before = {each: used(each) for family in families.values() for each in family}
-    time.sleep(seconds)
-    cpu = sum(used(each) - earlier for each, earlier in before.items())
-    memory = {name: sum(map(weight, family)) for name, family in families.items()}
-    return memory, 100 * cpu / seconds
-
-
-def running(place: str) -> dict[str, int]:
-    """Return the supervisor and its children, by name."""
-    run = json.loads(Path(place, "run.json").read_text(encoding="utf-8"))
-    return {each["name"]: each["pid"] for each in [run["supervisor"], *run["children"]]}
-
-
-def tree(pid: int) -> list[psutil.Process]:
-    """Return a process and what it started; the supervisor's children stand alone."""
-    process = psutil.Process(pid)
-    is_supervisor = "trading_system.cli" in process.cmdline()
-    return [process, *([] if is_supervisor else process.children(recursive=True))]
-
-
-def used(process: psutil.Process) -> float:
-    """Return the CPU seconds that a process has used."""
+def seconds_of(process: psutil.Process) -> float:
+    """Return the CPU seconds of a process, and of those that it started and ended."""
     try:
         times = process.cpu_times()
     except psutil.NoSuchProcess:
         return 0.0
-    return float(times.user + times.system)
+    return float(
+        times.user + times.system + times.children_user + times.children_system
+    )
 
 
 def weight(process: psutil.Process) -> float:
