@@ -147,7 +147,7 @@ class Journal:
                 self._store.commit(lines)
             if lines:
                 self._tape.write([line for _, line in lines])
-        except BaseException as error:
+        except BaseException as error:  # whoever waits for the write must hear of it
             for waiter in waiting:
                 if not waiter.done():
                     waiter.set_exception(error)

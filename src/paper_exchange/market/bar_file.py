@@ -115,5 +115,5 @@ if __name__ == "__main__":
     try:
         lay_out(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
     except StartRefused as refusal:
-        print(refusal, file=sys.stderr)
+        sys.stderr.write(f"{refusal}\n")
         sys.exit(REFUSED)
