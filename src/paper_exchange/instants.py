@@ -11,7 +11,7 @@ MICROSECOND = 1_000
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
-# Years 1677 to 2261: what 64 bits hold, in the store and in arrays, and a year to spare.
+# Years 1678 to 2261: what 64 bits hold in the store, with a year to spare.
 LATEST = 2**63 - 365 * 24 * HOUR
 EARLIEST = -LATEST
 

@@ -5,6 +5,7 @@ That no log holds a traceback is checked for every exchange of every test.
 
 import re
 from collections.abc import Iterator
+from socket import SHUT_WR, create_connection
 from typing import Any
 
 import httpx
@@ -209,7 +210,7 @@ def answers(socket: Connection) -> None:
     """Hear until nothing more comes, or the other side has had enough."""
     try:
         while True:
-            socket.recv(timeout=0.1)
+            socket.recv(timeout=0.02)
     except (TimeoutError, ConnectionClosed):
         return
 
@@ -238,6 +239,39 @@ def test_broken_frames_on_every_stream(
             except ConnectionClosed:
                 continue
             answers(socket)
+    assert lasting_exchange.raw("GET", "/v2/clock").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/stream", "/v2/iex"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff" * 40,
+        b"\x81\x82\x00\x00\x00\x00\xff\xfe",  # text that is no UTF-8
+        b"\x81\x02{}",  # not masked
+        b"\x88\x81\x00\x00\x00\x00\x01",  # a close with half a code
+        b"\x01\x81\x00\x00\x00\x00{\x81\x81\x00\x00\x00\x00}",  # no end
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"",
+    ],
+)
+def test_bytes_that_are_no_frames(
+    lasting_exchange: Any, path: str, content: bytes
+) -> None:
+    host, port = lasting_exchange.url.removeprefix("http://").split(":")
+    upgrade = (
+        f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    with create_connection((host, int(port)), timeout=20) as raw:
+        raw.sendall(upgrade.encode())
+        assert raw.recv(12) == b"HTTP/1.1 101"
+        raw.sendall(content)
+        raw.shutdown(SHUT_WR)
+        # The other side ends it too, instead of waiting for more for ever.
+        while raw.recv(65536):
+            pass
     assert lasting_exchange.raw("GET", "/v2/clock").status_code == 200
 
 
