@@ -244,6 +244,7 @@ class OrderFlow(RuleBasedStateMachine):
         paged: list[Any] = []
         while page := self.get("/v2/orders", limit=size, **query):
             paged += page
+            assert len(paged) <= len(whole)
             query[bound] = page[-1]["id" if by == "id" else "submitted_at"]
         assert paged == whole
 
@@ -257,6 +258,7 @@ class OrderFlow(RuleBasedStateMachine):
         paged: list[Any] = []
         while page := self.get("/v2/account/activities", **query):
             paged += page
+            assert len(paged) <= len(whole)
             query["page_token"] = page[-1]["id"]
         assert paged == whole
 
@@ -274,6 +276,7 @@ class OrderFlow(RuleBasedStateMachine):
             page = self.get("/v2/stocks/bars", limit=size, **query)
             for symbol, rows in page["bars"].items():
                 paged.setdefault(symbol, []).extend(rows)
+                assert len(paged[symbol]) <= len(whole[symbol])
             query["page_token"] = page["next_page_token"]
             if not page["next_page_token"]:
                 break
@@ -291,7 +294,7 @@ class OrderFlow(RuleBasedStateMachine):
                     told[name] = answered[name]
             assert answered == told
 
-    @precondition(lambda self: self.exchange.now % (3 * HOUR) == 0)
+    @precondition(lambda self: self.exchange.now % (30 * MINUTE) == 0)
     @rule()
     def restart(self) -> None:
         before = account_body(self.exchange, self.account)
