@@ -50,6 +50,19 @@ KEYS = {"APCA-API-KEY-ID": "k", "APCA-API-SECRET-KEY": "s"}
 PRICED = ("limit", "stop", "stop_limit")
 
 
+ORDERS = st.fixed_dictionaries(
+    {
+        "symbol": st.sampled_from(SYMBOLS),
+        "side": st.sampled_from(["buy", "sell"]),
+        "kind": st.sampled_from(["market", "market", *PRICED, "trailing_stop"]),
+        "quantity": st.sampled_from(["1", "7", "50", "0.5", "400"]),
+        "distance": st.integers(-900, 900),
+        "force": st.sampled_from(["day", "gtc", "gtc", "ioc", "fok", "opg", "cls"]),
+        "extended": st.booleans(),
+    }
+)
+
+
 def but_for_its_trail(body: dict[str, Any]) -> dict[str, Any]:
     """Return an order without its parts and without what moves with every price."""
     trailing = {"hwm", "stop_price"} if body["trail_percent"] else set()
@@ -105,15 +118,11 @@ class OrderFlow(RuleBasedStateMachine):
         self.loop.close()
         shutil.rmtree(self.directory)
 
-    @rule(
-        symbol=st.sampled_from(SYMBOLS),
-        side=st.sampled_from(["buy", "sell"]),
-        kind=st.sampled_from(["market", "market", *PRICED, "trailing_stop"]),
-        quantity=st.sampled_from(["1", "7", "50", "0.5", "400"]),
-        distance=st.integers(-300, 300),
-        force=st.sampled_from(["day", "gtc", "ioc", "fok", "opg", "cls"]),
-        extended=st.booleans(),
-    )
+    @rule(orders=st.lists(ORDERS, min_size=1, max_size=8))
+    def place_some(self, orders: list[dict[str, Any]]) -> None:
+        for order in orders:
+            self.place(**order)
+
     def place(
         self,
         symbol: str,
@@ -131,6 +140,8 @@ class OrderFlow(RuleBasedStateMachine):
             "qty": quantity,
             "time_in_force": force,
         }
+        if "stop" in kind and force != "day":
+            body["time_in_force"] = "gtc"
         price = self.exchange.market.mark(symbol, self.exchange.now)
         assert price is not None
         near = str((price * (1 + Decimal(distance) / 10_000)).quantize(Decimal("0.01")))
@@ -139,7 +150,7 @@ class OrderFlow(RuleBasedStateMachine):
         if kind in ("stop", "stop_limit"):
             body["stop_price"] = near
         if kind == "trailing_stop":
-            body["trail_percent"] = "0.5"
+            body["trail_percent"] = "1.5"
         if extended and kind == "limit":
             body["extended_hours"] = True
         self.attempt(body)
@@ -238,11 +249,13 @@ class OrderFlow(RuleBasedStateMachine):
         self.exchange.advance(max(to, self.exchange.now))
         self.exchange.journal.commit()
 
-    @rule(
-        size=st.integers(1, 20),
-        direction=st.sampled_from(["asc", "desc"]),
-        by=st.sampled_from(["id", "time"]),
-    )
+    @rule(size=st.integers(1, 20), direction=st.sampled_from(["asc", "desc"]))
+    def read_in_pages(self, size: int, direction: str) -> None:
+        self.read_orders_in_pages(size, direction, "id")
+        self.read_orders_in_pages(size, direction, "time")
+        self.read_activities_in_pages(size, direction)
+        self.read_bars_in_pages(40 * size, direction)
+
     def read_orders_in_pages(self, size: int, direction: str, by: str) -> None:
         query: dict[str, Any] = {"status": "all", "direction": direction}
         whole = self.get("/v2/orders", limit=500, **query)
@@ -256,7 +269,6 @@ class OrderFlow(RuleBasedStateMachine):
             query[bound] = page[-1]["id" if by == "id" else "submitted_at"]
         assert paged == whole
 
-    @rule(size=st.integers(1, 20), direction=st.sampled_from(["asc", "desc"]))
     def read_activities_in_pages(self, size: int, direction: str) -> None:
         exchange = self.exchange
         whole = exchange.store.activities(
@@ -270,7 +282,6 @@ class OrderFlow(RuleBasedStateMachine):
             query["page_token"] = page[-1]["id"]
         assert paged == whole
 
-    @rule(size=st.integers(40, 500), sort=st.sampled_from(["asc", "desc"]))
     def read_bars_in_pages(self, size: int, sort: str) -> None:
         query: dict[str, Any] = {
             "symbols": ",".join(SYMBOLS),
@@ -392,8 +403,8 @@ def test_random_order_flow_keeps_the_books_true(
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=int(os.environ.get("EXCHANGE_EXAMPLES", "15")),
-            stateful_step_count=40,
+            max_examples=int(os.environ.get("EXCHANGE_EXAMPLES", "20")),
+            stateful_step_count=50,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
