@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from paper_exchange.api import (
     account,
@@ -112,11 +112,24 @@ async def _refused(_: Request, error: Exception) -> Response:
     return error_answer(error)
 
 
-async def _unknown_path(_: Request, error: Exception) -> Response:
+async def _unknown_path(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message = "endpoint not found." if error.status_code == 404 else error.detail
     code = error.status_code * 100_000 + 10_000
-    return Json({"code": code, "message": message}, status_code=error.status_code)
+    answer = Json({"code": code, "message": message}, status_code=error.status_code)
+    if error.status_code == 405:
+        answer.headers["Allow"] = ", ".join(sorted(_methods(request)))
+    return answer
+
+
+def _methods(request: Request) -> set[str]:
+    """Return the methods of a path; each is a route of its own."""
+    return {
+        method
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] != Match.NONE
+        for method in route.methods or ()
+    }
 
 
 async def _failed(_: Request, error: Exception) -> Response:

@@ -11,6 +11,9 @@ MICROSECOND = 1_000
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
+# Years 1678 to 2261: what 64 bits hold in the store, with a year to spare.
+LATEST = 2**63 - 365 * 24 * HOUR
+EARLIEST = -LATEST
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339 = re.compile(
@@ -23,7 +26,11 @@ def from_datetime(instant: datetime) -> int:
     """Return an aware datetime as nanoseconds."""
     if instant.tzinfo is None:
         raise ValueError(f"{instant} has no time zone: hand in aware times.")
-    return (instant - _EPOCH) // timedelta(microseconds=1) * MICROSECOND
+    return _bounded((instant - _EPOCH) // timedelta(microseconds=1) * MICROSECOND)
+
+
+def _bounded(instant: int) -> int:
+    return max(EARLIEST, min(LATEST, instant))
 
 
 def to_datetime(instant: int) -> datetime:
@@ -73,7 +80,8 @@ def new_york_midnight(day: date) -> int:
 def parse(text: str) -> int:
     """Return the instant of an RFC 3339 text or a date; no offset means UTC.
 
-    A bare date is its midnight in New York, as the data API reads it.
+    A bare date is its midnight in New York, as the data API reads it. Clients write
+    years 1 and 9999 for "ever": they stand for the first and the last instant there is.
     """
     text = text.strip()
     if len(text) == 10:
@@ -84,4 +92,4 @@ def parse(text: str) -> int:
     day, clock, fraction, offset = match.groups()
     offset = "+00:00" if offset in (None, "Z", "z") else offset
     seconds = from_datetime(datetime.fromisoformat(f"{day}T{clock}{offset}"))
-    return seconds + int((fraction or "0").ljust(9, "0"))
+    return _bounded(seconds + int((fraction or "0").ljust(9, "0")))

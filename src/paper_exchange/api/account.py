@@ -165,7 +165,9 @@ def _activities(request: Request, types: list[str]) -> Response:
             raise invalid("date excludes after and until")
         begins = _date(day, "date")
         after = instants.new_york_midnight(begins) - 1
-        until = instants.new_york_midnight(begins + timedelta(days=1))
+        until = instants.new_york_midnight(
+            min(begins, date.max - timedelta(days=1)) + timedelta(days=1)
+        )
     return Json(
         exchange_of(request).store.activities(
             account_of(request).id,

@@ -47,6 +47,7 @@ class Connection:
         self.feed = str(socket.path_params["feed"])
         self.before: list[Message] = []
         """The last batch that it was sent."""
+        self._kept_back: list[list[Message]] = []
         self.account: str | None = None
         self.wanted: dict[str, set[str]] = {channel: set() for channel in CHANNELS}
         self.waiting: asyncio.Queue[list[Message]] = asyncio.Queue(MOST_WAITING)
@@ -72,6 +73,16 @@ class Connection:
             while not self.waiting.empty():
                 self.waiting.get_nowait()
             self.waiting.put_nowait([Refused(407, "slow client").body])
+
+    def keep_back(self, messages: list[Message]) -> None:
+        """Have a batch sent by the next `give_back`."""
+        self._kept_back.append(messages)
+
+    def give_back(self) -> None:
+        """Send what was kept back."""
+        kept_back, self._kept_back = self._kept_back, []
+        for messages in kept_back:
+            self.put(messages)
 
     async def send_all(self) -> None:
         """Send what waits, until canceled."""
@@ -161,13 +172,19 @@ class MarketStream:
             return
         fault = self._faults.for_prices(listener.feed)
         kind = None if fault is None else fault.kind
-        if fault is not None and kind == "stream_delay":
+        if fault is not None and kind in ("stream_delay", "stream_reorder"):
             later = asyncio.get_running_loop().call_later
-            later(fault.seconds, listener.put, messages)
+            if kind == "stream_delay":
+                later(fault.seconds, listener.put, messages)
+            else:
+                # Behind the next one; or alone, when there is none for a while.
+                listener.keep_back(messages)
+                later(fault.seconds, listener.give_back)
         elif kind == "stream_half_open":
             listener.become_deaf()
         elif kind not in ("stream_drop", "stream_mute"):
-            listener.put(messages[::-1] if kind == "stream_reorder" else messages)
+            listener.put(messages)
+            listener.give_back()
             if kind == "stream_duplicate":
                 listener.put(messages)
             elif kind == "stream_replay":

@@ -127,6 +127,9 @@ def _starter(tmp_path: Path, known_sessions: Path) -> Iterator[Start]:
     yield start_one
     for exchange in running:
         exchange.stop()
+    for path in tmp_path.glob("*.log"):
+        # Whatever a client does, the exchange does not fail over it.
+        assert "Traceback" not in path.read_text(), path.read_text()[-5_000:]
 
 
 @pytest.fixture

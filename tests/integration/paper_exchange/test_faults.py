@@ -48,23 +48,28 @@ def trading(lasting_exchange: Any) -> Any:
     return lasting_exchange
 
 
-def test_what_is_refused_outright_has_no_effect(trading: Any) -> None:
-    for kind, status in (
-        ("429", 429),
-        ("429_without_headers", 429),
-        ("500", 500),
-        ("502_html", 502),
-        ("503", 503),
-        ("duplicate_id", 422),
-    ):
-        strike(trading, kind)
-        answer = place(trading, kind)
-        assert answer.status_code == status
-        assert ("x-ratelimit-limit" in answer.headers) == (
-            kind != "429_without_headers"
-        )
-        assert not exists(trading, kind)
-    assert place(trading, "afterwards").status_code == 200
+@pytest.mark.parametrize(
+    ("kind", "status", "content_type"),
+    [
+        ("429", 429, "application/json"),
+        ("429_without_headers", 429, "application/json"),
+        ("500", 500, "application/json"),
+        ("502_html", 502, "text/html"),
+        ("503", 503, "application/json"),
+        ("duplicate_id", 422, "application/json"),
+    ],
+)
+def test_what_is_refused_outright_has_no_effect(
+    trading: Any, kind: str, status: int, content_type: str
+) -> None:
+    strike(trading, kind)
+    answer = place(trading, kind)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == content_type
+    has_limits = "x-ratelimit-limit" in answer.headers
+    assert has_limits == (kind != "429_without_headers")
+    assert not exists(trading, kind)
+    assert place(trading, f"after {kind}").status_code == 200
 
 
 def test_an_accepted_order_can_look_like_a_time_out(trading: Any) -> None:
@@ -112,6 +117,20 @@ def test_an_answer_can_be_cut_or_of_another_shape(trading: Any) -> None:
         with pytest.raises((ValidationError, ValueError, AttributeError)):
             client.get_account()
     assert client.get_account().cash == "100000"
+
+
+@pytest.mark.parametrize("path", ["/v2/stocks/KO/trades/latest", "/v2/positions"])
+def test_a_fault_strikes_any_path_of_both_apis(trading: Any, path: str) -> None:
+    strike(trading, "503", method="GET", path=path)
+    assert [trading.raw("GET", path).status_code for _ in range(2)] == [503, 200]
+
+
+def test_a_fault_can_strike_by_chance(trading: Any) -> None:
+    strike(trading, "500", method="GET", path="/v2/clock", count=40, probability=0.5)
+    seen = [trading.raw("GET", "/v2/clock").status_code for _ in range(200)]
+    # Forty times, then never again; and not the first forty in a row.
+    assert seen.count(500) == 40
+    assert 200 in seen[:40]
 
 
 def test_a_fault_can_wait_for_one_order(trading: Any) -> None:

@@ -10,6 +10,9 @@ import pytest
 
 pytestmark = pytest.mark.integration
 
+KEYS = {"APCA-API-KEY-ID": "paper", "APCA-API-SECRET-KEY": "paper"}
+CLIENTS, KILLS = 6, 3
+
 
 def order(number: int, symbol: str = "KO", **more: Any) -> dict[str, Any]:
     return {
@@ -23,44 +26,84 @@ def order(number: int, symbol: str = "KO", **more: Any) -> dict[str, Any]:
     }
 
 
-def test_a_killed_exchange_has_lost_no_order_and_doubled_none(start: Any) -> None:
-    first = start()
-    first.control(advance_to="2026-09-14T14:00:00Z")
-    acknowledged: list[str] = []
-
-    def place() -> None:
+def flow(exchange: Any, client: int, answered: list[str], sent: list[str]) -> None:
+    """Place orders over one connection until the exchange is gone."""
+    with httpx.Client(
+        base_url=exchange.url, headers=KEYS, timeout=60, trust_env=False
+    ) as http:
         for number in range(10_000):
+            body = order(number)
+            name = body["client_order_id"] = f"{client}-{number}"
+            sent.append(name)
             try:
-                answer = first.raw("POST", "/v2/orders", json=order(number))
+                answer = http.post("/v2/orders", json=body)
             except httpx.HTTPError:
                 return
-            assert answer.status_code == 200
-            acknowledged.append(answer.json()["client_order_id"])
+            assert answer.status_code == 200, answer.text
+            assert answer.json()["client_order_id"] == name
+            answered.append(name)
 
-    thread = threading.Thread(target=place)
-    thread.start()
-    while len(acknowledged) < 40:
-        assert thread.is_alive()
-    first.kill()
-    thread.join(30)
-    second = start()
-    assert second.control()["now"] == "2026-09-14T14:00:00Z"
-    second.control(advance_to="2026-09-14T16:00:00Z")
-    found = second.raw(
-        "GET", "/v2/orders", params={"status": "all", "limit": 500}
-    ).json()
-    names = [one["client_order_id"] for one in found]
+
+def all_orders(exchange: Any) -> list[dict[str, Any]]:
+    """Return every order, page by page."""
+    found: list[dict[str, Any]] = []
+    query = {"status": "all", "limit": 500, "direction": "asc"}
+    while page := exchange.raw("GET", "/v2/orders", params=query).json():
+        found += page
+        query["after_order_id"] = page[-1]["id"]
+    return found
+
+
+def test_exchanges_killed_among_clients_lose_no_order_and_double_none(
+    start: Any,
+) -> None:
+    """Clients place orders at once, so their orders share transactions."""
+    answered: list[str] = []
+    sent: list[str] = []
+    for round_ in range(KILLS):
+        exchange = start("--cash", "10000000")
+        if not round_:
+            exchange.control(advance_to="2026-09-14T14:00:00Z")
+        enough = len(answered) + 150
+        clients = [
+            threading.Thread(
+                target=flow, args=(exchange, CLIENTS * round_ + one, answered, sent)
+            )
+            for one in range(CLIENTS)
+        ]
+        for client in clients:
+            client.start()
+        while len(answered) < enough:
+            assert any(client.is_alive() for client in clients)
+        exchange.kill()
+        for client in clients:
+            client.join(30)
+            assert not client.is_alive()
+
+    exchange = start("--cash", "10000000")
+    assert exchange.control()["now"] == "2026-09-14T14:00:00Z"
+    names = [one["client_order_id"] for one in all_orders(exchange)]
     assert len(set(names)) == len(names)
-    assert set(acknowledged) <= set(names)
-    # At most the order that was on its way is there without having been answered.
-    assert len(names) <= len(acknowledged) + 1
-    position = second.raw("GET", "/v2/positions/KO").json()
-    assert Decimal(position["qty"]) == len(names)
-    account = second.raw("GET", "/v2/account").json()
+    assert set(answered) <= set(names) <= set(sent)
+    # At most the order that each client had on its way was taken without an answer.
+    assert len(names) <= len(answered) + KILLS * CLIENTS
+    # A client that asks again finds out which it was, and nothing is there twice.
+    for name in set(sent) - set(answered):
+        body = {**order(0), "client_order_id": name}
+        again = exchange.raw("POST", "/v2/orders", json=body)
+        assert again.status_code == (422 if name in names else 200)
+
+    exchange.control(advance_to="2026-09-14T18:00:00Z")
+    found = all_orders(exchange)
+    assert sorted(one["client_order_id"] for one in found) == sorted(sent)
+    assert {one["status"] for one in found} == {"filled"}
+    position = exchange.raw("GET", "/v2/positions/KO").json()
+    assert Decimal(position["qty"]) == len(sent)
     spent = sum(
         Decimal(one["filled_qty"]) * Decimal(one["filled_avg_price"]) for one in found
     )
-    assert Decimal(account["cash"]) == 100_000 - spent
+    account = exchange.raw("GET", "/v2/account").json()
+    assert Decimal(account["cash"]) == 10_000_000 - spent
 
 
 def test_the_tape_has_every_order_and_every_fill_once(start: Any) -> None:

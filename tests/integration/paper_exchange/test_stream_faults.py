@@ -1,4 +1,4 @@
-"""Each fault of the streams, seen from a raw client."""
+"""Each fault of the order stream, seen from a raw client."""
 
 import json
 from collections.abc import Iterator
@@ -7,7 +7,6 @@ from typing import Any
 
 import orjson
 import pytest
-from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 
@@ -138,31 +137,3 @@ def test_a_second_stream_can_be_refused(trading: Any) -> None:
         connect(f"{trading.stream_url}/stream", proxy=None) as second,
     ):
         assert ask(second, LOGIN)["data"]["status"] == "unauthorized"
-
-
-def test_the_price_stream_can_refuse_its_client(trading: Any) -> None:
-    strike(trading, "stream_refuse", path="/v2/iex")
-    with connect(f"{trading.stream_url}/v2/iex", proxy=None) as socket:
-        socket.recv(timeout=20)
-        login = {"action": "auth", "key": "paper", "secret": "paper"}
-        assert ask(socket, login)[0]["code"] == 402
-        with pytest.raises(ConnectionClosed):
-            socket.recv(timeout=20)
-
-
-def test_prices_are_lost_and_then_told_again(start: Any) -> None:
-    exchange = start(directory="prices")
-    with connect(f"{exchange.stream_url}/v2/iex", proxy=None) as socket:
-        socket.recv(timeout=20)
-        ask(socket, {"action": "auth", "key": "paper", "secret": "paper"})
-        ask(socket, {"action": "subscribe", "bars": ["KO"]})
-        exchange.control(advance_to="2026-09-14T13:31:30Z")
-        first = orjson.loads(socket.recv(timeout=20))
-        strike(exchange, "stream_drop", path="/v2/iex")
-        exchange.control(advance_to="2026-09-14T13:32:30Z")
-        strike(exchange, "stream_replay", path="/v2/iex")
-        exchange.control(advance_to="2026-09-14T13:33:30Z")
-        fresh, again = (orjson.loads(socket.recv(timeout=20)) for _ in range(2))
-
-    assert [one["t"] for one in fresh] == ["2026-09-14T13:32:00Z"]
-    assert again == first

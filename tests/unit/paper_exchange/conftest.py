@@ -23,11 +23,14 @@ FIRST = date(2026, 3, 2)
 DAYS = 60
 
 
-def weekday_sessions() -> Sessions:
-    """Every weekday of twelve weeks, over the start of daylight saving time."""
+def weekday_sessions(first: date = FIRST) -> Sessions:
+    """Every weekday of twelve weeks, over the start of daylight saving time.
+
+    The second Friday closes early.
+    """
     sessions = []
     for number in range(DAYS // 5 * 7):
-        day = FIRST + timedelta(days=number)
+        day = first + timedelta(days=number)
         if day.weekday() < 5:
             opens = datetime(day.year, day.month, day.day, 9, 30, tzinfo=NEW_YORK)
             hours = 3.5 if number == 11 else 6.5
@@ -39,6 +42,12 @@ def weekday_sessions() -> Sessions:
 @pytest.fixture(scope="session")
 def sessions() -> Sessions:
     return weekday_sessions()
+
+
+@pytest.fixture(scope="session")
+def autumn_sessions() -> Sessions:
+    """The same over the end of daylight saving time."""
+    return weekday_sessions(date(2026, 10, 26))
 
 
 def generated(sessions: Sessions, seed: int = 7) -> GeneratedMarket:
