@@ -60,9 +60,9 @@ def charge(
 
 
 def _keep_values(account: Account, market: Market, day: TradingDay) -> None:
-    longs, shorts = valuation.market_values(account, market, day.close)
-    equity = account.cash + longs + shorts
-    account.closing_equity.append((day.day.isoformat(), equity))
+    value = valuation.value(account, market, day.close)
+    account.closing_equity.append((day.day.isoformat(), value.equity))
+    account.closing_maintenance = value.maintenance_margin
     del account.closing_equity[:-2]
     account.closing_quantities = {
         symbol: holding.quantity for symbol, holding in account.holdings.items()

@@ -223,6 +223,10 @@ REALISTIC = FillModel(
 FILL_MODELS = {model.name: model for model in (ALPACA_PAPER, REALISTIC)}
 
 
+# What has one moment to fill in finds no next quote for the rest of a partial fill.
+UNDIVIDED = (TimeInForce.FOK, TimeInForce.OPG, TimeInForce.CLS)
+
+
 def match(order: RestingOrder, quote: Quote, model: FillModel, seed: int = 0) -> Match:
     """Let an order meet a quote; return its fills and what remains of it."""
     order, moment = _trigger(order, quote)
@@ -361,7 +365,7 @@ def _quantity(
         if order.time_in_force is TimeInForce.FOK and available < wanted:
             return ZERO
         return min(wanted, max(available, ZERO))
-    if not model.partial_odds or order.time_in_force is TimeInForce.FOK:
+    if not model.partial_odds or order.time_in_force in UNDIVIDED:
         return wanted
     odds, share = draw(seed, order.symbol, quote.time, order.side, wanted)
     if odds >= model.partial_odds:
