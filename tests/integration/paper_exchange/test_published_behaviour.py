@@ -93,3 +93,19 @@ def test_the_margin_of_the_last_close_is_kept(exchange: Any) -> None:
     close = exchange.raw("GET", "/v2/positions/KO").json()["market_value"]
     needed = (Decimal(close) * Decimal("0.3")).quantize(Decimal("0.01"))
     assert Decimal(account["last_maintenance_margin"]) == pytest.approx(needed, abs=2)
+
+
+@pytest.mark.parametrize("model", ["alpaca-paper", "realistic"])
+def test_every_answer_names_the_fill_model(start: Any, model: str) -> None:
+    exchange = start("--fill-model", model)
+    for method, path, status in (
+        ("GET", "/v2/account", 200),
+        ("GET", "/v2/stocks/KO/trades/latest", 200),
+        ("GET", "/v2/positions/KO", 404),
+        ("POST", "/v2/orders", 422),
+        ("GET", "/v2/nowhere", 404),
+    ):
+        answer = exchange.raw(method, path, json={} if method == "POST" else None)
+        assert (answer.status_code, answer.headers["x-fill-model"]) == (status, model)
+    refused = exchange.raw("GET", "/v2/account", headers={})
+    assert (refused.status_code, refused.headers["x-fill-model"]) == (401, model)
