@@ -305,6 +305,11 @@ class Exchange:
         """Do what an opening or a closing does."""
         day = self.sessions.begun(boundary)
         if day is not None and boundary == hours.begin(day):
+            if self.market.fill_model.borrow_rate and day.index:
+                before = self.sessions.days[day.index - 1]
+                day_end.charge_night(
+                    self.journal, self.accounts.values(), self.market, before, day
+                )
             self.corporate_actions.begin(day)
         if day is not None and boundary == day.close:
             self._close_auction(day)

@@ -167,7 +167,8 @@ class FillModel:
 
     A model with a `participation` cap fills at most that share of a quote's volume, in
     whole shares; without one, size is ignored. `partial_odds` is the chance that a fill
-    takes only a random part. Slippage worsens market and stop orders only: a limit
+    takes only a random part. `borrow_rate` is what shares sold short cost a year, as a
+    share of their value. Slippage worsens market and stop orders only: a limit
     order never trades beyond its limit.
     """
 
@@ -177,6 +178,7 @@ class FillModel:
     participation: Decimal | None = None
     partial_odds: float = 0.0
     fees: bool = False
+    borrow_rate: Decimal = ZERO
 
     def quote(
         self,
@@ -217,8 +219,10 @@ REALISTIC = FillModel(
     slippage_bps=Decimal(2),
     participation=Decimal("0.1"),
     fees=True,
+    borrow_rate=Decimal("0.003"),
 )
-"""Half a spread of 1 bp, 2 bp of slippage, at most a tenth of the volume, fees."""
+"""Half a spread of 1 bp, 2 bp of slippage, at most a tenth of the volume, fees, and
+0.3 % a year on shorts, the usual price of shares that are easy to borrow."""
 
 FILL_MODELS = {model.name: model for model in (ALPACA_PAPER, REALISTIC)}
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 import pytest
@@ -260,6 +260,27 @@ def test_fees_are_booked_once_a_day_and_rounded_up(build: Build) -> None:
     made.journal.commit()
     again = made.store.activities(account.id, ["FEE"], None, None, True, 100, None)
     assert again == booked
+
+
+def test_shorts_pay_for_every_night_of_the_realistic_model(build: Build) -> None:
+    made = build(model=replace(WHOLE, borrow_rate=Decimal("0.36")))
+    made.advance(made.sessions.days[2].open + 30 * MINUTE)
+    (account,) = made.accounts.values()
+    place(made, side="sell", qty="100")
+    cash, expected = account.cash, Decimal(0)
+    for index in range(2, 6):
+        day, following = made.sessions.days[index : index + 2]
+        made.advance(day.close)
+        # 36 % a year of 360 days is a thousandth a night; a weekend has three.
+        value = 100 * price(made) * (following.day - day.day).days / 1000
+        expected += value.quantize(Decimal("0.01"), ROUND_CEILING)
+    made.advance(following.open)
+    assert account.cash == cash - expected
+    assert made.sessions.days[5].day.weekday() == 0
+    made.journal.commit()
+    booked = made.store.activities(account.id, ["FEE"], None, None, False, 100, None)
+    assert len(booked) == 4 and booked[0]["description"].startswith("Borrow fee for KO")
+    assert sum(Decimal(fee["net_amount"]) for fee in booked) == -expected
 
 
 def test_a_step_outside_the_life_of_an_order_is_a_defect(exchange: Exchange) -> None:
