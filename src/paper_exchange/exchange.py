@@ -318,7 +318,11 @@ class Exchange:
             if order.expires_at and order.expires_at <= boundary:
                 self.floor.end(order, "expired")
         for order in self.open_orders:
-            if order.status == "accepted" and self.floor.may_trade(order):
+            if (
+                order.status == "accepted"
+                and self.floor.may_trade(order)
+                and not self.floor.is_on_its_way(order)
+            ):
                 self.floor.activate(order)
         # Prices of this very instant count too.
         self.floor.look_ahead_everywhere(boundary - 1)

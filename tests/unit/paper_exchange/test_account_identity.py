@@ -291,7 +291,7 @@ class OrderFlow(RuleBasedStateMachine):
                     told[name] = answered[name]
             assert answered == told
 
-    @precondition(lambda self: self.exchange.now % (3 * HOUR) == 0)
+    @precondition(lambda self: self.exchange.now % (30 * MINUTE) == 0)
     @rule()
     def restart(self) -> None:
         before = account_body(self.exchange, self.account)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 from paper_exchange import instants
 from paper_exchange.errors import ApiError
 from paper_exchange.exchange import Exchange
-from paper_exchange.instants import MINUTE
+from paper_exchange.instants import MINUTE, SECOND
 from paper_exchange.orders import Order
 from trading_core.matching import ALPACA_PAPER, REALISTIC
+from trading_core.money import price_of
 
 pytestmark = pytest.mark.unit
 
@@ -260,6 +262,42 @@ def test_fees_are_booked_once_a_day_and_rounded_up(build: Build) -> None:
     made.journal.commit()
     again = made.store.activities(account.id, ["FEE"], None, None, True, 100, None)
     assert again == booked
+
+
+def test_an_order_reaches_the_market_after_its_latency(build: Build) -> None:
+    slow = replace(WHOLE, latency=timedelta(seconds=30))
+    made = build(model=slow)
+    opens = made.sessions.days[2].open
+    made.advance(opens + 30 * MINUTE)
+    answer = place(made)
+    assert answer["status"] == order(made, answer).status == "accepted"
+    canceled = place(made, side="buy", symbol="AMD")
+    made.cancel(*made.accounts.values(), canceled["id"])
+    assert made.floor.next_event() == made.now + 30 * SECOND
+    made.advance(made.now + 30 * SECOND - 1)
+    assert order(made, answer).status == "accepted"
+    made.close()
+    again = build(model=slow)
+    again.advance(again.now + MINUTE)
+    found = order(again, answer)
+    # The price of the minute's second third is the last one when it arrives.
+    point = again.market.last("KO", opens + 30 * MINUTE + 30 * SECOND)
+    assert point is not None and point.time == opens + 30 * MINUTE + 20 * SECOND
+    assert found.status == "filled" and found.average_price == price_of(point.price)
+    assert found.filled_at is not None
+    assert found.filled_at // SECOND == (opens + 30 * MINUTE) // SECOND + 30
+    assert order(again, canceled).filled == 0
+
+
+def test_an_order_just_before_the_open_arrives_after_it(build: Build) -> None:
+    made = build(model=replace(WHOLE, latency=timedelta(seconds=30)))
+    opens = made.sessions.days[2].open
+    made.advance(opens - 10 * SECOND)
+    answer = place(made)
+    made.advance(opens + 19 * SECOND)
+    assert order(made, answer).status == "accepted"
+    made.advance(opens + 20 * SECOND)
+    assert order(made, answer).status == "filled"
 
 
 def test_shorts_pay_for_every_night_of_the_realistic_model(build: Build) -> None:
