@@ -169,8 +169,8 @@ class FillModel:
     whole shares; without one, size is ignored. `partial_odds` is the chance that a fill
     takes only a random part. `borrow_rate` is what shares sold short cost a year, as a
     share of their value; `latency` is how long an order takes to the market, where the
-    caller knows instants between bars. Slippage worsens market and stop orders only: a limit
-    order never trades beyond its limit.
+    caller knows instants between bars. Slippage worsens market and stop orders only: a
+    limit order never trades beyond its limit.
     """
 
     name: str
@@ -225,8 +225,8 @@ REALISTIC = FillModel(
     latency=timedelta(milliseconds=250),
 )
 """Half a spread of 1 bp, 2 bp of slippage, at most a tenth of the volume, fees,
-0.3 % a year on shorts (the usual price of shares that are easy to borrow), and a quarter
-of a second from acceptance to the market."""
+0.3 % a year on shorts (the usual price of shares that are easy to borrow), and a
+quarter of a second from acceptance to the market."""
 
 FILL_MODELS = {model.name: model for model in (ALPACA_PAPER, REALISTIC)}
 

@@ -272,7 +272,8 @@ def test_an_order_reaches_the_market_after_its_latency(build: Build) -> None:
     answer = place(made)
     assert answer["status"] == order(made, answer).status == "accepted"
     canceled = place(made, side="buy", symbol="AMD")
-    made.cancel(*made.accounts.values(), canceled["id"])
+    (account,) = made.accounts.values()
+    made.cancel(account, canceled["id"])
     assert made.floor.next_event() == made.now + 30 * SECOND
     made.advance(made.now + 30 * SECOND - 1)
     assert order(made, answer).status == "accepted"
