@@ -54,12 +54,12 @@ class Account:
     """Equity at the last closes: New York date and dollars, oldest first."""
     closing_quantities: dict[str, Decimal] = field(default_factory=dict)
     """Shares held at the last close, by symbol."""
+    closing_maintenance: Decimal = ZERO
+    """Maintenance margin at the last close, in dollars."""
     unbilled: list[tuple[Side, Decimal, Decimal]] = field(default_factory=list)
     """Side, quantity and price of executions whose fees are not booked yet."""
     settings: dict[str, Any] = field(
         default_factory=lambda: {
-            "dtbp_check": None,
-            "pdt_check": None,
             "fractional_trading": True,
             "max_margin_multiplier": "4",
             "max_options_trading_level": None,
@@ -105,6 +105,7 @@ class Account:
                 symbol: str(quantity)
                 for symbol, quantity in self.closing_quantities.items()
             },
+            "closing_maintenance": str(self.closing_maintenance),
             "unbilled": [
                 [side, str(quantity), str(price)]
                 for side, quantity, price in self.unbilled
@@ -135,13 +136,20 @@ class Account:
                 symbol: Decimal(quantity)
                 for symbol, quantity in record["closing_quantities"].items()
             },
+            closing_maintenance=Decimal(record.get("closing_maintenance", "0")),
             unbilled=[
                 (side, Decimal(quantity), Decimal(price))
                 for side, quantity, price in record["unbilled"]
             ],
-            settings=record["settings"],
+            settings=_current(record["settings"]),
             watchlists=record["watchlists"],
         )
+
+
+def _current(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings without those of an older API that were kept with an account."""
+    gone = ("dtbp_check", "pdt_check")
+    return {name: value for name, value in settings.items() if name not in gone}
 
 
 @dataclass(frozen=True, slots=True)

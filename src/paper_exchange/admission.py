@@ -143,6 +143,22 @@ def auction_is_ahead(proposal: Proposal) -> None:
             )
 
 
+def stop_is_ahead(proposal: Proposal) -> None:
+    """A stop that the price has passed already would be a market order."""
+    request, mark = proposal.request, proposal.mark or ZERO
+    replaced = proposal.instead_of
+    if request.stop_price is None or (replaced is not None and replaced.triggered):
+        return
+    sells = request.side == "sell"
+    passed = request.stop_price >= mark if sells else request.stop_price <= mark
+    if passed:
+        raise unprocessable(
+            f"stop price must be {'less' if sells else 'greater'} than current price",
+            market_price=numbers.text(mark),
+            stop_price=numbers.text(request.stop_price),
+        )
+
+
 def does_not_trade_with_itself(proposal: Proposal) -> None:
     """No order may meet one of the same account on the other side."""
     request = proposal.request
@@ -292,6 +308,7 @@ RULES: tuple[Rule, ...] = (
     auction_is_ahead,
     oco_is_an_exit,
     exits_straddle_the_price,
+    stop_is_ahead,
     does_not_trade_with_itself,
     short_sale_is_allowed,
     no_long_over_a_short_sale,

@@ -1,4 +1,4 @@
-"""What a close does to accounts: fees, and the values of the day."""
+"""What a close and a night do to accounts: fees, and the values of the day."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -9,7 +9,7 @@ from paper_exchange.accounts import Account
 from paper_exchange.journal import Journal
 from paper_exchange.market.market import Market
 from paper_exchange.sessions import TradingDay
-from trading_core.costs import daily_fees
+from trading_core.costs import borrow_fee, daily_fees
 
 
 def close_books(
@@ -19,6 +19,29 @@ def close_books(
     for account in accounts:
         _charge_executions(journal, account, day)
         _keep_values(account, market, day)
+        journal.account_changed(account)
+
+
+def charge_night(
+    journal: Journal,
+    accounts: Iterable[Account],
+    market: Market,
+    before: TradingDay,
+    day: TradingDay,
+) -> None:
+    """Charge what was short from one trading day to the next for its borrowing."""
+    nights = (day.day - before.day).days
+    for account in accounts:
+        for symbol, holding in sorted(account.holdings.items()):
+            price = market.mark(symbol, before.close)
+            if holding.quantity >= 0 or price is None:
+                continue
+            fee = borrow_fee(
+                holding.quantity * price, market.fill_model.borrow_rate, nights
+            )
+            if fee:
+                written = f"Borrow fee for {symbol} of {before.day.isoformat()}"
+                charge(journal, account, day, "FEE", fee, written)
         journal.account_changed(account)
 
 
@@ -60,9 +83,9 @@ def charge(
 
 
 def _keep_values(account: Account, market: Market, day: TradingDay) -> None:
-    longs, shorts = valuation.market_values(account, market, day.close)
-    equity = account.cash + longs + shorts
-    account.closing_equity.append((day.day.isoformat(), equity))
+    value = valuation.value(account, market, day.close)
+    account.closing_equity.append((day.day.isoformat(), value.equity))
+    account.closing_maintenance = value.maintenance_margin
     del account.closing_equity[:-2]
     account.closing_quantities = {
         symbol: holding.quantity for symbol, holding in account.holdings.items()

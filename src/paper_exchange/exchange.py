@@ -305,6 +305,11 @@ class Exchange:
         """Do what an opening or a closing does."""
         day = self.sessions.begun(boundary)
         if day is not None and boundary == hours.begin(day):
+            if self.market.fill_model.borrow_rate and day.index:
+                before = self.sessions.days[day.index - 1]
+                day_end.charge_night(
+                    self.journal, self.accounts.values(), self.market, before, day
+                )
             self.corporate_actions.begin(day)
         if day is not None and boundary == day.close:
             self._close_auction(day)
@@ -313,7 +318,11 @@ class Exchange:
             if order.expires_at and order.expires_at <= boundary:
                 self.floor.end(order, "expired")
         for order in self.open_orders:
-            if order.status == "accepted" and self.floor.may_trade(order):
+            if (
+                order.status == "accepted"
+                and self.floor.may_trade(order)
+                and not self.floor.is_on_its_way(order)
+            ):
                 self.floor.activate(order)
         # Prices of this very instant count too.
         self.floor.look_ahead_everywhere(boundary - 1)

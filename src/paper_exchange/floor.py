@@ -6,6 +6,7 @@ from typing import Any
 
 from paper_exchange import complex_orders, instants, numbers
 from paper_exchange.accounts import Account
+from paper_exchange.arrivals import Arrivals
 from paper_exchange.book import Book
 from paper_exchange.hours import TradingHours
 from paper_exchange.identity import Identity
@@ -36,6 +37,7 @@ class Floor:
         self._accounts = accounts
         self._seed = seed
         self._book = Book(market)
+        self._arrivals = Arrivals(market.fill_model.latency)
         self._recent: dict[str, Order] = {}
         # How a fill is told: in one execution, unless somebody wants trouble.
         self.executions: Callable[[str, Fill], list[Fill]] = lambda _, fill: [fill]
@@ -54,6 +56,8 @@ class Floor:
         self.open_orders.add(order)
         if order.status in WORKING:
             self._book.add(order)
+        elif order.status == "accepted" and self.is_on_its_way(order):
+            self._arrivals.expect(order)
 
     def find(self, order_id: str) -> Order | None:
         """Return an order that is open, or ended not long ago."""
@@ -63,6 +67,10 @@ class Floor:
         """Whether an order may trade at this hour."""
         window = self.hours.window(self._journal.now)
         return window is not None and (window[1] or order.extended_hours)
+
+    def is_on_its_way(self, order: Order) -> bool:
+        """Whether an accepted order has not reached the market yet."""
+        return self._arrivals.is_on_its_way(order, self._journal.now)
 
     # The life of an order ---------------------------------------------------------
 
@@ -93,6 +101,10 @@ class Floor:
         if order.parent is not None and order.role:
             order.become("held", self.stamp())
             self.tell(order, None)
+        elif self.is_on_its_way(order):
+            order.become("accepted", self.stamp())
+            self.tell(order, "accepted")
+            self._arrivals.expect(order)
         elif self.may_trade(order) and order.time_in_force != "opg":
             self.activate(order)
         else:
@@ -149,7 +161,19 @@ class Floor:
     # Prices -----------------------------------------------------------------------
 
     def trade(self, until: int) -> None:
-        """Meet every price up to an instant that may matter to an order."""
+        """Let orders arrive and meet every price up to an instant that may matter."""
+        while arrival := self._arrivals.pop(until):
+            time, order = arrival
+            # Who was there before meets the prices of this instant first.
+            self._meet_prices(time)
+            self._journal.now = max(self._journal.now, time)
+            if order.status == "accepted" and self.may_trade(order):
+                self.activate(order)
+                self.meet_current_price(order)
+                self.look_ahead(order.symbol)
+        self._meet_prices(until)
+
+    def _meet_prices(self, until: int) -> None:
         journal = self._journal
         while touch := self._book.next_touch(until):
             symbol, point = touch
@@ -160,10 +184,10 @@ class Floor:
             self.look_ahead(symbol)
 
     def next_event(self) -> int:
-        """Return when a price next matters to an order, or hours begin or end."""
+        """Return when a price or an arrival is next, or hours begin or end."""
         boundary = self.hours.next_boundary(self._journal.now)
-        touch = self._book.next_time()
-        return boundary if touch is None else min(touch, boundary)
+        times = (self._book.next_time(), self._arrivals.next_time())
+        return min([boundary, *(time for time in times if time is not None)])
 
     def look_ahead(self, symbol: str, after: int | None = None) -> None:
         """Find the next price that matters to a symbol's orders, up to the boundary."""

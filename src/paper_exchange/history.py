@@ -39,6 +39,7 @@ class Span:
 
 def span(
     exchange: Exchange,
+    account: Account,
     period: str | None,
     timeframe: str | None,
     start: int | None,
@@ -50,6 +51,8 @@ def span(
     if sum(value is not None for value in (period, start, end)) > 2:
         raise invalid("at most two of start, end and period are accepted")
     end = exchange.now if end is None else min(end, exchange.now)
+    if period == "all":
+        period, start = None, account.created_at if start is None else start
     if start is None:
         start = end - _period(period or "1M")
     elif period is not None:

@@ -27,6 +27,8 @@ def replace_order(
         raise unprocessable("unable to replace order, order is not open")
     if old.status in FIXED_STATES:
         raise unprocessable(f"cannot replace order in {old.status} status")
+    if old.order_class == "oto":
+        raise unprocessable("replacing parts of oto orders is not supported yet")
     if old.notional is not None:
         raise unprocessable("notional orders cannot be replaced")
     request = _changed(old, body)

@@ -13,6 +13,7 @@ from decimal import ROUND_CEILING, Decimal
 from trading_core.money import CENT, ZERO, Side
 
 MILLION = Decimal(1_000_000)
+INTEREST_YEAR = 360
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,14 @@ def daily_fees(day: date, executions: Iterable[tuple[Side, Decimal, Decimal]]) -
     for side, quantity, price in executions:
         total += accrued_fees(day, side, quantity, price)
     return total.rounded_up()
+
+
+def borrow_fee(short_value: Decimal, yearly_rate: Decimal, nights: int) -> Decimal:
+    """Return what shares sold short cost over some nights, rounded up to the cent.
+
+    `short_value` is their value in dollars at the close; a year has 360 days.
+    """
+    return _cent_up(abs(short_value) * yearly_rate * nights / INTEREST_YEAR)
 
 
 def _cent_up(amount: Decimal) -> Decimal:

@@ -11,7 +11,7 @@ Random draws depend on (seed, symbol, market time, side, quantity) and on nothin
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
 from hashlib import blake2b
@@ -167,8 +167,10 @@ class FillModel:
 
     A model with a `participation` cap fills at most that share of a quote's volume, in
     whole shares; without one, size is ignored. `partial_odds` is the chance that a fill
-    takes only a random part. Slippage worsens market and stop orders only: a limit
-    order never trades beyond its limit.
+    takes only a random part. `borrow_rate` is what shares sold short cost a year, as a
+    share of their value; `latency` is how long an order takes to the market, where the
+    caller knows instants between bars. Slippage worsens market and stop orders only: a
+    limit order never trades beyond its limit.
     """
 
     name: str
@@ -177,6 +179,8 @@ class FillModel:
     participation: Decimal | None = None
     partial_odds: float = 0.0
     fees: bool = False
+    borrow_rate: Decimal = ZERO
+    latency: timedelta = timedelta(0)
 
     def quote(
         self,
@@ -217,10 +221,18 @@ REALISTIC = FillModel(
     slippage_bps=Decimal(2),
     participation=Decimal("0.1"),
     fees=True,
+    borrow_rate=Decimal("0.003"),
+    latency=timedelta(milliseconds=250),
 )
-"""Half a spread of 1 bp, 2 bp of slippage, at most a tenth of the volume, fees."""
+"""Half a spread of 1 bp, 2 bp of slippage, at most a tenth of the volume, fees,
+0.3 % a year on shorts (the usual price of shares that are easy to borrow), and a
+quarter of a second from acceptance to the market."""
 
 FILL_MODELS = {model.name: model for model in (ALPACA_PAPER, REALISTIC)}
+
+
+# What has one moment to fill in finds no next quote for the rest of a partial fill.
+UNDIVIDED = (TimeInForce.FOK, TimeInForce.OPG, TimeInForce.CLS)
 
 
 def match(order: RestingOrder, quote: Quote, model: FillModel, seed: int = 0) -> Match:
@@ -361,7 +373,7 @@ def _quantity(
         if order.time_in_force is TimeInForce.FOK and available < wanted:
             return ZERO
         return min(wanted, max(available, ZERO))
-    if not model.partial_odds or order.time_in_force is TimeInForce.FOK:
+    if not model.partial_odds or order.time_in_force in UNDIVIDED:
         return wanted
     odds, share = draw(seed, order.symbol, quote.time, order.side, wanted)
     if odds >= model.partial_odds:

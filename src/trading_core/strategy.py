@@ -4,8 +4,8 @@ A strategy names its indicators as Polars expressions and its rules as `Conditio
 between them. From these come the signals and, for every symbol and bar, a decision that
 tells each value it looked at, also when the answer was no.
 
-Comparisons have a dead band (`DEAD_BAND`): two numbers closer than that count as equal,
-so the rounding of a rolling sum never decides a trade.
+Conditions compare by `comparison.holds`: the rounding of a rolling sum never decides a
+trade.
 """
 
 import hashlib
@@ -20,12 +20,8 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args, get_origi
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-DEAD_BAND = 1e-11
-"""Share of the larger side (at least of 1) within which two numbers are equal. At $400
-this is 4e-9: above the rounding of rolling sums over decades of bars, below the
-smallest true gap between averages of prices in cents."""
+from trading_core.comparison import Operator, holds
 
-Operator = Literal[">", ">=", "<", "<="]
 RuleSide = Literal["buy", "sell"]
 
 RESERVED = frozenset(
@@ -77,16 +73,7 @@ class Condition:
 
     def passed(self) -> pl.Expr:
         """Whether it holds, by the dead band; False where a side has no number."""
-        left, right = pl.col(self.left), self.right_value()
-        band = DEAD_BAND * pl.max_horizontal(left.abs(), right.abs(), pl.lit(1.0))
-        gap = left - right
-        held = {
-            ">": gap > band,
-            ">=": gap >= -band,
-            "<": gap < -band,
-            "<=": gap <= band,
-        }[self.operator]
-        return (held & left.is_finite() & right.is_finite()).fill_null(False)
+        return holds(pl.col(self.left), self.operator, self.right_value())
 
     def right_value(self) -> pl.Expr:
         """The number or indicator it compares with."""

@@ -51,7 +51,7 @@ def account_body(exchange: Exchange, account: Account) -> dict[str, Any]:
         "position_market_value": text(value.long_value - value.short_value),
         "initial_margin": money(value.initial_margin),
         "maintenance_margin": money(value.maintenance_margin),
-        "last_maintenance_margin": "0",
+        "last_maintenance_margin": money(account.closing_maintenance),
         "sma": money(max(ZERO, value.equity - value.initial_margin)),
         "accrued_fees": money(accrued),
         "pending_reg_taf_fees": money(accrued),
@@ -122,6 +122,7 @@ async def read_history(request: Request) -> Response:
     query = request.query_params
     wanted = history.span(
         exchange,
+        account_of(request),
         query.get("period"),
         query.get("timeframe"),
         _instant(request, "start"),
@@ -293,6 +294,7 @@ def asset_body(listing: Listing, is_active: bool = True) -> dict[str, Any]:
 async def list_assets(request: Request) -> Response:
     """Return what is listed."""
     query = request.query_params
+    attributes = {name for name in query.get("attributes", "").split(",") if name}
     status = choice(request, "status", "", "active", "inactive")
     kind = query.get("asset_class", "us_equity") or "us_equity"
     exchange = query.get("exchange")
@@ -304,7 +306,14 @@ async def list_assets(request: Request) -> Response:
         for listing in market.listings.values()
         if not exchange or listing.exchange == exchange
     ]
-    return Json([body for body in bodies if status in ("", body["status"])])
+    return Json(
+        [
+            body
+            for body in bodies
+            if status in ("", body["status"])
+            and (not attributes or attributes & set(body["attributes"]))
+        ]
+    )
 
 
 @router.get("/assets/{name}")

@@ -285,7 +285,11 @@ async def snapshots(request: Request) -> Response:
 
 @router.get("/v2/stocks/auctions")
 async def list_auctions(request: Request) -> Response:
-    """Return the opening and closing prices of sessions."""
+    """Return the opening and closing prices of sessions of some symbols."""
+    return _many(request, "auctions", _auctions(request))
+
+
+def _auctions(request: Request) -> Rows:
     exchange = _query(request)
     market = exchange.market
 
@@ -304,7 +308,7 @@ async def list_auctions(request: Request) -> Response:
             )
             yield label, {"d": day.day.isoformat(), "o": opens, "c": closes}
 
-    return _many(request, "auctions", rows)
+    return rows
 
 
 @router.get("/v2/stocks/meta/exchanges")
@@ -342,10 +346,12 @@ async def one_snapshot(request: Request) -> Response:
 
 @router.get("/v2/stocks/{symbol}/{kind}")
 async def one_list(request: Request) -> Response:
-    """Return bars, trades or quotes of one symbol."""
+    """Return bars, trades, quotes or auctions of one symbol."""
     kind = request.path_params["kind"]
     if kind == "bars":
         return _single(request, kind, _bars(request))
+    if kind == "auctions":
+        return _single(request, kind, _auctions(request))
     if kind in ("trades", "quotes"):
         return _single(request, kind, _prints(request, kind))
     raise not_found("endpoint not found.")

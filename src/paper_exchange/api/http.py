@@ -119,6 +119,7 @@ class Gate:
     ) -> None:
         self._app = app
         self._exchange = exchange
+        self._fill_model = exchange.market.fill_model.name
         self._pacer = pacer
         self._faults = active
         self._remembered: dict[tuple[str, str, bytes], tuple[float, Answer]] = {}
@@ -142,7 +143,7 @@ class Gate:
             await self._app(scope, receive, when_settled)
             return
         self._pacer.catch_up()
-        headers = {"X-Request-ID": uuid4().hex}
+        headers = {"X-Request-ID": uuid4().hex, "X-Fill-Model": self._fill_model}
         request_headers = Headers(scope=scope)
         path, method = scope["path"], scope["method"]
         is_data = path.startswith(("/v2/stocks", "/v1"))

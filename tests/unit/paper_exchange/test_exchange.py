@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from decimal import Decimal
+from datetime import timedelta
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 import pytest
@@ -10,9 +11,10 @@ import pytest
 from paper_exchange import instants
 from paper_exchange.errors import ApiError
 from paper_exchange.exchange import Exchange
-from paper_exchange.instants import MINUTE
+from paper_exchange.instants import MINUTE, SECOND
 from paper_exchange.orders import Order
 from trading_core.matching import ALPACA_PAPER, REALISTIC
+from trading_core.money import price_of
 
 pytestmark = pytest.mark.unit
 
@@ -260,6 +262,64 @@ def test_fees_are_booked_once_a_day_and_rounded_up(build: Build) -> None:
     made.journal.commit()
     again = made.store.activities(account.id, ["FEE"], None, None, True, 100, None)
     assert again == booked
+
+
+def test_an_order_reaches_the_market_after_its_latency(build: Build) -> None:
+    slow = replace(WHOLE, latency=timedelta(seconds=30))
+    made = build(model=slow)
+    opens = made.sessions.days[2].open
+    made.advance(opens + 30 * MINUTE)
+    answer = place(made)
+    assert answer["status"] == order(made, answer).status == "accepted"
+    canceled = place(made, side="buy", symbol="AMD")
+    (account,) = made.accounts.values()
+    made.cancel(account, canceled["id"])
+    assert made.floor.next_event() == made.now + 30 * SECOND
+    made.advance(made.now + 30 * SECOND - 1)
+    assert order(made, answer).status == "accepted"
+    made.close()
+    again = build(model=slow)
+    again.advance(again.now + MINUTE)
+    found = order(again, answer)
+    # The price of the minute's second third is the last one when it arrives.
+    point = again.market.last("KO", opens + 30 * MINUTE + 30 * SECOND)
+    assert point is not None and point.time == opens + 30 * MINUTE + 20 * SECOND
+    assert found.status == "filled" and found.average_price == price_of(point.price)
+    assert found.filled_at is not None
+    assert found.filled_at // SECOND == (opens + 30 * MINUTE) // SECOND + 30
+    assert order(again, canceled).filled == 0
+
+
+def test_an_order_just_before_the_open_arrives_after_it(build: Build) -> None:
+    made = build(model=replace(WHOLE, latency=timedelta(seconds=30)))
+    opens = made.sessions.days[2].open
+    made.advance(opens - 10 * SECOND)
+    answer = place(made)
+    made.advance(opens + 19 * SECOND)
+    assert order(made, answer).status == "accepted"
+    made.advance(opens + 20 * SECOND)
+    assert order(made, answer).status == "filled"
+
+
+def test_shorts_pay_for_every_night_of_the_realistic_model(build: Build) -> None:
+    made = build(model=replace(WHOLE, borrow_rate=Decimal("0.36")))
+    made.advance(made.sessions.days[2].open + 30 * MINUTE)
+    (account,) = made.accounts.values()
+    place(made, side="sell", qty="100")
+    cash, expected = account.cash, Decimal(0)
+    for index in range(2, 6):
+        day, following = made.sessions.days[index : index + 2]
+        made.advance(day.close)
+        # 36 % a year of 360 days is a thousandth a night; a weekend has three.
+        value = 100 * price(made) * (following.day - day.day).days / 1000
+        expected += value.quantize(Decimal("0.01"), ROUND_CEILING)
+    made.advance(following.open)
+    assert account.cash == cash - expected
+    assert made.sessions.days[5].day.weekday() == 0
+    made.journal.commit()
+    booked = made.store.activities(account.id, ["FEE"], None, None, False, 100, None)
+    assert len(booked) == 4 and booked[0]["description"].startswith("Borrow fee for KO")
+    assert sum(Decimal(fee["net_amount"]) for fee in booked) == -expected
 
 
 def test_a_step_outside_the_life_of_an_order_is_a_defect(exchange: Exchange) -> None:

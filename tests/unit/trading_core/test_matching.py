@@ -183,6 +183,13 @@ def test_immediate_orders_cancel_what_is_left() -> None:
     assert (none.filled, none.canceled) == (D(0), D(10))
 
 
+@pytest.mark.parametrize("force", ["opg", "cls", "fok"])
+def test_what_has_one_moment_to_fill_in_fills_whole(force: str) -> None:
+    for seed in range(200):
+        resting = order(time_in_force=force)
+        assert match(resting, quote("100"), ALPACA_PAPER, seed).order is None
+
+
 def test_a_tenth_of_paper_fills_is_partial_and_the_rest_fills_later() -> None:
     partial = 0
     for minute in range(2000):

@@ -7,11 +7,10 @@ random enters but the draws of the fill model, keyed by the seed.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
-from enum import StrEnum
 from operator import itemgetter
 from typing import Any
 
@@ -19,145 +18,24 @@ import polars as pl
 
 from trading_core import bars as bar_frame
 from trading_core.benchmark import buy_and_hold
-from trading_core.calendar import NEW_YORK, Calendar, Session, Timeframe, require_aware
+from trading_core.calendar import NEW_YORK, Calendar, Session
 from trading_core.costs import accrued_fees, daily_fees
-from trading_core.ledger import Book, Execution, RoundTrip, round_trips
-from trading_core.limits import (
-    ACCOUNT_SEED,
-    Evaluation,
-    Limits,
-    Proposal,
-    evaluate,
-    loss_share,
+from trading_core.ledger import Book, Execution, round_trips
+from trading_core.limits import Proposal, evaluate, loss_share
+from trading_core.matching import OrderType, Quote, RestingOrder, match
+from trading_core.money import ZERO, Side, exact, price_of
+from trading_core.simulation.actions import CorporateAction, split_adjusted
+from trading_core.simulation.result import (
+    ENGINE_VERSION,
+    Backtest,
+    OrderStatus,
+    Outcome,
+    Provenance,
+    SimulatedOrder,
 )
-from trading_core.matching import (
-    ALPACA_PAPER,
-    FillModel,
-    OrderType,
-    Quote,
-    RestingOrder,
-    match,
-)
-from trading_core.money import ZERO, BadNumber, Side, exact, price_of
+from trading_core.simulation.setup import Setup
 from trading_core.sizing import order_quantity, target_quantity
 from trading_core.strategy import Strategy
-
-ENGINE_VERSION = "1"
-
-
-class OrderStatus(StrEnum):
-    """How a simulated order ended, in the broker's words."""
-
-    NEW = "new"
-    PARTIALLY_FILLED = "partially_filled"
-    FILLED = "filled"
-    EXPIRED = "expired"
-    CANCELED = "canceled"
-
-
-@dataclass(frozen=True, slots=True)
-class CorporateAction:
-    """A split (new shares for one old) or a cash dividend a share, before an open.
-
-    The dividend is booked on its ex-date, although the broker pays some weeks later.
-    """
-
-    symbol: str
-    day: date
-    split: Decimal = Decimal(1)
-    dividend: Decimal = ZERO
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """Everything of a backtest but the strategy and the bars."""
-
-    timeframe: Timeframe = Timeframe.ONE_HOUR
-    cash: Decimal = Decimal(100_000)
-    model: FillModel = ALPACA_PAPER
-    limits: Limits = Limits.of(ACCOUNT_SEED)
-    seed: int = 0
-    fractional: bool = False
-    actions: tuple[CorporateAction, ...] = ()
-    trade_from: datetime | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "timeframe", Timeframe(self.timeframe))
-        if not (self.cash.is_finite() and self.cash > 0):
-            raise BadNumber(f"cash is {self.cash}: it must be above zero.")
-        if self.trade_from is not None:
-            object.__setattr__(self, "trade_from", require_aware(self.trade_from))
-
-
-@dataclass(frozen=True, slots=True)
-class SimulatedOrder:
-    """A day market order; `reference` joins it to its signal and its executions."""
-
-    reference: str
-    symbol: str
-    side: Side
-    quantity: Decimal
-    decision_price: Decimal
-    placed_at: datetime
-    status: OrderStatus = OrderStatus.NEW
-    filled: Decimal = ZERO
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What risk said to one signal."""
-
-    reference: str
-    symbol: str
-    side: Side
-    decided_at: datetime
-    evaluation: Evaluation
-
-
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """What a result came from: equal provenance means equal numbers."""
-
-    engine: str
-    strategy: str
-    version: str
-    parameters: Mapping[str, Any]
-    parameters_hash: str
-    data_hash: str
-    model: str
-    seed: int
-    timeframe: str
-    first: datetime
-    last: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Backtest:
-    """A finished run.
-
-    `equity` has a row a bar end: timestamp, equity, cash, gross, drawdown, benchmark
-    (floats); the benchmark is buy-and-hold of all symbols in equal parts.
-    The executions carry their unrounded share of fees; the account is charged once a
-    day, rounded up, so its cash may be lower by cents a day.
-    """
-
-    provenance: Provenance
-    decisions: pl.DataFrame
-    outcomes: tuple[Outcome, ...]
-    orders: tuple[SimulatedOrder, ...]
-    executions: tuple[Execution, ...]
-    trips: tuple[RoundTrip, ...]
-    equity: pl.DataFrame
-    book: Book
-
-    def daily_equity(self) -> pl.DataFrame:
-        """Return day and the equity at the last bar of each session."""
-        day = pl.col("timestamp").dt.convert_time_zone(str(NEW_YORK)).dt.date()
-        return (
-            self.equity.group_by(day.alias("day"))
-            .agg(pl.col("equity").last())
-            .sort("day")
-        )
 
 
 def simulate(
@@ -177,7 +55,7 @@ def simulate(
     if problems or good.is_empty():
         what = problems[0].message if problems else "There are no bars."
         raise ValueError(f"A backtest needs clean bars. {what}")
-    adjusted = _split_adjusted(good, setup.actions)
+    adjusted = split_adjusted(good, setup.actions)
     decisions = strategy.decide(adjusted).with_columns(good["close"])
     run = _Run(strategy, setup)
     for session, slots in _sessions(good, decisions, calendar, setup):
@@ -523,23 +401,6 @@ def _sessions(
             f"{len(grouped)} bar times are no {setup.timeframe} bars of a session, "
             f"the first at {stray}. Import clock hours with restamp_clock_hours."
         )
-
-
-def _split_adjusted(
-    bars: pl.DataFrame, actions: Sequence[CorporateAction]
-) -> pl.DataFrame:
-    """Return bars in which every price before a split is divided by its ratio."""
-    rows = []
-    for symbol in {action.symbol for action in actions if action.split != 1}:
-        factor = 1.0
-        splits = [a for a in actions if a.symbol == symbol and a.split != 1]
-        for action in sorted(splits, key=lambda each: each.day, reverse=True):
-            factor /= float(action.split)
-            rows.append((symbol, action.day - timedelta(days=1), 1.0, factor))
-    if not rows:
-        return bars
-    columns = ["symbol", "until", "price_factor", "split_factor"]
-    return bar_frame.adjust(bars, pl.DataFrame(rows, schema=columns, orient="row"))
 
 
 def _row(values: tuple[Any, ...], end: datetime) -> _Row:

@@ -1,0 +1,28 @@
+"""The backtest engine: signals and bars in; orders, fills and equity out.
+
+`simulate` is the specification: it reads like the rules, in `Decimal`.
+"""
+
+from trading_core.simulation.actions import CorporateAction
+from trading_core.simulation.reference import simulate
+from trading_core.simulation.result import (
+    ENGINE_VERSION,
+    Backtest,
+    OrderStatus,
+    Outcome,
+    Provenance,
+    SimulatedOrder,
+)
+from trading_core.simulation.setup import Setup
+
+__all__ = [
+    "ENGINE_VERSION",
+    "Backtest",
+    "CorporateAction",
+    "OrderStatus",
+    "Outcome",
+    "Provenance",
+    "Setup",
+    "SimulatedOrder",
+    "simulate",
+]

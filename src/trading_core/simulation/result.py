@@ -1,0 +1,98 @@
+"""What a backtest of one account returns."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+import polars as pl
+
+from trading_core.calendar import NEW_YORK
+from trading_core.ledger import Book, Execution, RoundTrip
+from trading_core.limits import Evaluation
+from trading_core.money import ZERO, Side
+
+ENGINE_VERSION = "1"
+
+
+class OrderStatus(StrEnum):
+    """How a simulated order ended, in the broker's words."""
+
+    NEW = "new"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    EXPIRED = "expired"
+    CANCELED = "canceled"
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedOrder:
+    """A day market order; `reference` joins it to its signal and its executions."""
+
+    reference: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    decision_price: Decimal
+    placed_at: datetime
+    status: OrderStatus = OrderStatus.NEW
+    filled: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What risk said to one signal."""
+
+    reference: str
+    symbol: str
+    side: Side
+    decided_at: datetime
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What a result came from: equal provenance means equal numbers."""
+
+    engine: str
+    strategy: str
+    version: str
+    parameters: Mapping[str, Any]
+    parameters_hash: str
+    data_hash: str
+    model: str
+    seed: int
+    timeframe: str
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Backtest:
+    """A finished run.
+
+    `equity` has a row a bar end: timestamp, equity, cash, gross, drawdown, benchmark
+    (floats); the benchmark is buy-and-hold of all symbols in equal parts.
+    The executions carry their unrounded share of fees; the account is charged once a
+    day, rounded up, so its cash may be lower by cents a day.
+    """
+
+    provenance: Provenance
+    decisions: pl.DataFrame
+    outcomes: tuple[Outcome, ...]
+    orders: tuple[SimulatedOrder, ...]
+    executions: tuple[Execution, ...]
+    trips: tuple[RoundTrip, ...]
+    equity: pl.DataFrame
+    book: Book
+
+    def daily_equity(self) -> pl.DataFrame:
+        """Return day and the equity at the last bar of each session."""
+        day = pl.col("timestamp").dt.convert_time_zone(str(NEW_YORK)).dt.date()
+        return (
+            self.equity.group_by(day.alias("day"))
+            .agg(pl.col("equity").last())
+            .sort("day")
+        )
