@@ -66,12 +66,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         proxy_headers=False,
         ws=StreamProtocol,
         timeout_graceful_shutdown=3,
+        headers=_mark(),
     )
     # What is there now stays; pages of rows are no reason to look through it.
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
     uvicorn.Server(config).run(sockets=[listener])
     return 0
+
+
+def _mark() -> list[tuple[str, str]]:
+    """Return the header that tells whoever started this exchange that it is theirs."""
+    run = os.environ.get("STACK_RUN_ID")
+    return [("X-Stack-Run", run)] if run else []
 
 
 def _listen(host: str, port: int) -> socket.socket:

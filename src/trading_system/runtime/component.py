@@ -24,8 +24,9 @@ class Component:
     """A process that is kept running.
 
     It is ready when `ready`, asked with the process id, says so; else when `health`
-    answers 200; else at once. `prepare` runs before each start. The first start may
-    take several `attempts`; after it there is no end to them.
+    answers 200 with the mark of this run; else at once. `prepare` runs before each
+    start. The first start may take several `attempts`; after it there is no end to
+    them.
     """
 
     name: str
@@ -38,14 +39,15 @@ class Component:
     prepare: Callable[[], None] | None = None
     account: Account = field(default_factory=Account)
     stop_signal: int = signal.SIGTERM
-    patience: float = 60.0
+    # Far more than a start takes: a machine that has much to do is only slow.
+    patience: float = 300.0
     attempts: int = 1
 
-    async def is_ready(self, pid: int) -> bool:
+    async def is_ready(self, pid: int, run_id: str) -> bool:
         """Return whether the process can do its work."""
         if self.ready is not None:
             return await self.ready(pid)
-        return self.health is None or await probe.is_well(self.health)
+        return self.health is None or await probe.is_well(self.health, run_id)
 
 
 Unit = Step | Component

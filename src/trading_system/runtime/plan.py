@@ -119,8 +119,6 @@ class Plan:
             self.environments.prefect(),
             health=f"{url}/api/health",
             after=("databases",),
-            # The very first start compiles Prefect and makes its tables.
-            patience=180.0,
         )
 
     def _exchange(self, simulation: Simulation) -> Component:
@@ -143,8 +141,6 @@ class Plan:
             self.environments.exchange(),
             url=url,
             health=f"{url}/health",
-            # The first start generates two years of a market.
-            patience=120.0,
         )
 
     def _service(self, name: ServiceName) -> Component:
@@ -177,8 +173,6 @@ class Plan:
             environments.flows(),
             after=after,
             ready=prefect.polled_by,
-            # It imports every flow, and tells Prefect of each.
-            patience=120.0,
         )
 
     async def _make_databases(self) -> None:
@@ -258,7 +252,6 @@ def _web(
     health: str | None = None,
     options: Sequence[str] = (),
     after: Sequence[str] = (),
-    patience: float = 60.0,
 ) -> Component:
     url = local(port)
     return Component(
@@ -271,7 +264,6 @@ def _web(
         after=after,
         url=url,
         health=health or f"{url}/health/ready",
-        patience=patience,
     )
 
 

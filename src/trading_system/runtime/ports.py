@@ -90,8 +90,13 @@ def require_free(ports: Mapping[str, int]) -> None:
     """Refuse to start when another program listens on one of the ports."""
     for name, port in ports.items():
         if not is_free(port):
-            raise PortInUse(
-                f"Port {port} ({name}) is in use by another program.",
-                remedy="Stop that program, or start with other ports: "
-                "trading up --port-base 9000.",
-            )
+            raise in_use(name, port)
+
+
+def in_use(name: str, port: int) -> PortInUse:
+    """Return the fault of a port that another program has."""
+    return PortInUse(
+        f"Port {port} ({name}) is in use by another program.",
+        remedy="Stop that program, or start with other ports: "
+        "trading up --port-base 9000.",
+    )

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Mapping
 
 from trading_system.runtime import faults
+from trading_system.runtime.console_log import last_line
 from trading_system.runtime.faults import DependencyDown
 from trading_system.runtime.stamp import Stamp
-from trading_system.runtime.supervisor import last_line
 
 
 async def run_preparation(environment: Mapping[str, str], stamp: Stamp) -> None:

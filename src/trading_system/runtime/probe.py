@@ -6,11 +6,16 @@ The supervisor does this several times a second during a start, and stays small.
 import asyncio
 from urllib.parse import urlsplit
 
+from trading_system.runtime.run_file import RUN_HEADER
+
 PATIENCE = 5.0
 
 
-async def status_of(url: str) -> int | None:
-    """Return the HTTP status of a GET, or None when nobody answers."""
+async def is_well(url: str, run_id: str) -> bool:
+    """Return whether a GET is answered with 200, and by a process of this very run.
+
+    At the port of a process that is not up yet another program may answer.
+    """
     parts = urlsplit(url)
     host, port = parts.hostname or "127.0.0.1", parts.port or 80
     try:
@@ -21,12 +26,14 @@ async def status_of(url: str) -> int | None:
                     f"GET {parts.path or '/'} HTTP/1.1\r\nHost: {host}:{port}\r\n"
                     "Connection: close\r\n\r\n".encode()
                 )
-                words = (await reader.readline()).split()
+                head = await reader.readuntil(b"\r\n\r\n")
             finally:
                 writer.close()
-    except (OSError, TimeoutError):
-        return None
-    return int(words[1]) if len(words) > 1 and words[1].isdigit() else None
+    except (OSError, TimeoutError, EOFError, asyncio.LimitOverrunError):
+        return False
+    first, *headers = head.decode("latin-1").split("\r\n")
+    mark = f"{RUN_HEADER}: {run_id}".lower()
+    return first.split()[1:2] == ["200"] and mark in map(str.lower, headers)
 
 
 async def listens(url: str) -> bool:
@@ -39,8 +46,3 @@ async def listens(url: str) -> bool:
         return False
     writer.close()
     return True
-
-
-async def is_well(url: str) -> bool:
-    """Return whether a GET is answered with 200."""
-    return await status_of(url) == 200

@@ -15,6 +15,9 @@ from trading_system.vocabulary import TradingMode
 # Marks every process of a stack, also those that a child starts itself.
 RUN_VARIABLE = "STACK_RUN_ID"
 
+RUN_HEADER = "X-Stack-Run"
+"""Header of every answer of a stack's processes: whose they are."""
+
 
 class Child(BaseModel):
     """A process: its id may be used again, but not with the same moment of birth."""
@@ -63,6 +66,15 @@ class Run(BaseModel):
         urls = (child.url for child in self.children if child.name == name)
         url = next(urls, None)
         return None if url is None else urlsplit(url).port
+
+
+def marks(run_id: str) -> dict[str, str]:
+    """Return the variables by which a process, and what it answers, is known."""
+    return {
+        RUN_VARIABLE: run_id,
+        # Read by uvicorn, which serves Prefect as well.
+        "UVICORN_HEADERS": f"{RUN_HEADER}:{run_id}",
+    }
 
 
 def read(file: Path) -> Run | None:

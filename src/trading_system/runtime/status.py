@@ -65,27 +65,29 @@ async def read_status(place: DataDirectory) -> StackStatus | None:
     run = run_file.read(place.run)
     if run is None or run.state == "stopped":
         return None
-    components = await asyncio.gather(*map(_status_of, run.children))
+    components = await asyncio.gather(
+        *(_status_of(child, run.run_id) for child in run.children)
+    )
     alive = run.is_alive()
     if not alive and all(part.pid is None for part in components):
         return None
     return StackStatus(run, alive, tuple(components))
 
 
-async def _status_of(child: Child) -> ComponentStatus:
+async def _status_of(child: Child, run_id: str) -> ComponentStatus:
     process = child.process()
     if process is None:
         return ComponentStatus(
             child.name, "ended", None, None, child.restarts, child.url
         )
     memory = round(process.memory_info().rss / 1_000_000)
-    state = "ready" if await _is_well(child) else "not ready"
+    state = "ready" if await _is_well(child, run_id) else "not ready"
     return ComponentStatus(
         child.name, state, child.pid, memory, child.restarts, child.url
     )
 
 
-async def _is_well(child: Child) -> bool:
+async def _is_well(child: Child, run_id: str) -> bool:
     if child.health is not None:
-        return await probe.is_well(child.health)
+        return await probe.is_well(child.health, run_id)
     return child.url is None or await probe.listens(child.url)

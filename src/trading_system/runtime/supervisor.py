@@ -6,17 +6,14 @@ time after a longer pause.
 """
 
 import asyncio
-import os
-import signal
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any
+from urllib.parse import urlsplit
 
-from trading_system.runtime import run_file
+from trading_system.runtime import console_log, ports, processes, run_file
 from trading_system.runtime.component import Component, Step, Unit, in_thread
 from trading_system.runtime.data_directory import DataDirectory
 from trading_system.runtime.faults import (
@@ -26,13 +23,15 @@ from trading_system.runtime.faults import (
     WrongConfiguration,
 )
 from trading_system.runtime.progress import Progress
-from trading_system.runtime.run_file import RUN_VARIABLE, Child, Run
+from trading_system.runtime.run_file import Child, Run
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 # A process that ran this long is healthy again: its next pause is the first one.
 STEADY_AFTER = 60.0
-LARGEST_CONSOLE_LOG = 20_000_000
+# A start that takes longer is spoken of, and waited for.
+SLOW = 60.0
+LOGS_EVERY = 60.0
 
 Background = Callable[[], Awaitable[None]]
 
@@ -96,13 +95,16 @@ class Supervisor:
 
     async def wait(self) -> None:
         """Wait until somebody asks for the end; keep console logs small meanwhile."""
+        logs_seen = time.monotonic()
         while not self.stopping.is_set():
             if self.place.stop_request.exists():
                 self.stopping.set()
-            for kept in self._kept.values():
-                _shorten(self.place.console(kept.component.name))
+            if time.monotonic() - logs_seen > LOGS_EVERY:
+                logs_seen = time.monotonic()
+                for name in self._kept:
+                    console_log.shorten(self.place.console(name))
             try:
-                await asyncio.wait_for(self.stopping.wait(), 0.25)
+                await asyncio.wait_for(self.stopping.wait(), 0.5)
             except TimeoutError:
                 continue
 
@@ -167,8 +169,8 @@ class Supervisor:
                 stderr=output,
                 # A place without a `.env` and without a project's settings.
                 cwd=self.place.root,
-                env={**component.environment, RUN_VARIABLE: self.run.run_id},
-                **_own_group(),
+                env={**component.environment, **run_file.marks(self.run.run_id)},
+                **processes.own_group(),
                 **component.account.process_arguments(),
             )
         kept.created = run_file.birth(kept.process.pid)
@@ -177,11 +179,17 @@ class Supervisor:
     async def _becomes_ready(self, kept: _Kept) -> bool:
         process = kept.process
         assert process is not None
-        deadline = time.monotonic() + kept.component.patience
+        component, began, told = kept.component, time.monotonic(), False
         pause = 0.02
-        while process.returncode is None and time.monotonic() < deadline:
-            if await kept.component.is_ready(process.pid):
+        while process.returncode is None:
+            if await component.is_ready(process.pid, self.run.run_id):
                 return True
+            waited = time.monotonic() - began
+            if waited > component.patience:
+                break
+            if waited > SLOW and not told:
+                self.progress.note(f"{component.name} is slow; waiting for it")
+                told = True
             await asyncio.sleep(pause)
             pause = min(pause * 1.3, 0.25)
         return False
@@ -194,11 +202,12 @@ class Supervisor:
             assert kept.process is not None
             began = time.monotonic()
             code = await kept.process.wait()
-            _end_group(kept.process.pid)
+            processes.end_group(kept.process.pid)
             if time.monotonic() - began > STEADY_AFTER:
                 pause = FIRST_PAUSE
             self.progress.note(
-                f"{name} ended ({_ending(code)}); starting it again in {pause:g} s"
+                f"{name} ended ({processes.ending(code)}); "
+                f"starting it again in {pause:g} s"
             )
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
@@ -228,14 +237,14 @@ class Supervisor:
         process = kept.process
         if process is None or process.returncode is not None:
             return
-        _ask_to_end(process, kept.component.stop_signal)
+        processes.ask_to_end(process, kept.component.stop_signal)
         try:
             await asyncio.wait_for(process.wait(), self.stop_patience)
         except TimeoutError:
             self.progress.note(f"{kept.component.name} does not end; killing it")
             process.kill()
             await process.wait()
-        _end_group(process.pid)
+        processes.end_group(process.pid)
 
     def _write(self, state: str | None = None) -> None:
         children = tuple(
@@ -260,15 +269,18 @@ class Supervisor:
         name, process = kept.component.name, kept.process
         assert process is not None
         log = self.place.console(name)
+        port = urlsplit(kept.component.url or "").port
+        if process.returncode is not None and port and not ports.is_free(port):
+            return ports.in_use(name, port)
         if process.returncode is None:
             why = f"is not ready after {kept.component.patience:g} s"
         else:
-            why = f"ended at once ({_ending(process.returncode)})"
+            why = f"ended at once ({processes.ending(process.returncode)})"
         # Our programs end so when what they were given is wrong, and say why.
         refused = process.returncode == ExitCode.CONFIGURATION
         kind = WrongConfiguration if refused else DependencyDown
         return kind(
-            f"{name} {why}: {last_line(log.read_bytes())}.",
+            f"{name} {why}: {console_log.last_line(log.read_bytes())}.",
             remedy=f"Read {log}.",
         )
 
@@ -276,12 +288,6 @@ class Supervisor:
 def new_run_id() -> str:
     """Return the mark of a new run."""
     return uuid.uuid4().hex
-
-
-def last_line(output: bytes) -> str:
-    """Return the last line that says something."""
-    lines = [line.strip() for line in output.decode(errors="replace").splitlines()]
-    return next((line.rstrip(".") for line in reversed(lines) if line), "no output")
 
 
 def _levels(units: Iterable[Unit]) -> list[list[str]]:
@@ -297,53 +303,3 @@ def _levels(units: Iterable[Unit]) -> list[list[str]]:
         for name in level:
             del after[name]
     return levels
-
-
-def _own_group() -> dict[str, Any]:
-    """Return what keeps Ctrl-C from reaching the children."""
-    if sys.platform == "win32":
-        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-    return {"start_new_session": True}
-
-
-def _ask_to_end(process: asyncio.subprocess.Process, stop_signal: int) -> None:
-    try:
-        if sys.platform == "win32":
-            # The one signal that reaches another process group. Not tried there.
-            process.send_signal(signal.CTRL_BREAK_EVENT)
-        else:
-            process.send_signal(stop_signal)
-    except ProcessLookupError:
-        pass
-
-
-def _end_group(leader: int) -> None:
-    """Kill what a process started itself and left behind."""
-    if sys.platform != "win32":
-        try:
-            os.killpg(leader, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
-
-
-def _ending(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
-
-
-def _shorten(log: "os.PathLike[str]") -> None:
-    """Keep the end of a console log that has grown large."""
-    try:
-        if os.stat(log).st_size > LARGEST_CONSOLE_LOG:
-            with open(log, "r+b") as file:
-                _keep_end(file, LARGEST_CONSOLE_LOG // 10)
-    except FileNotFoundError:
-        pass
-
-
-def _keep_end(file: BinaryIO, size: int) -> None:
-    file.seek(-size, os.SEEK_END)
-    end = file.read()
-    file.seek(0)
-    # The process appends, so it goes on at the new end.
-    file.truncate()
-    file.write(end)

@@ -7,45 +7,24 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
+import supervised
+from supervised import HAS_A_CHILD, SLEEPS, stand_in, supervisor_of
 
 from trading_system.runtime import run_file, stopping
 from trading_system.runtime.component import Component, Step, Unit
 from trading_system.runtime.data_directory import DataDirectory
 from trading_system.runtime.faults import DependencyDown
 from trading_system.runtime.run_file import Child, Run
-from trading_system.runtime.supervisor import Supervisor
 from trading_system.vocabulary import TradingMode
 
 pytestmark = pytest.mark.integration
 
-SLEEPS = "import time; time.sleep(600)"
 IGNORES_SIGTERM = f"import signal; signal.signal(15, signal.SIG_IGN); {SLEEPS}"
-HAS_A_CHILD = textwrap.dedent(f"""
-    import subprocess, sys
-    subprocess.Popen([sys.executable, "-c", "{SLEEPS}"], start_new_session=True)
-    {SLEEPS}
-    """)
-
-
-class FakeProgress:
-    """Remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.became_ready: list[str] = []
-        self.notes: list[str] = []
-
-    def starting(self, name: str) -> None: ...
-
-    def ready(self, name: str, seconds: float) -> None:
-        self.became_ready.append(name)
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 @pytest.fixture
@@ -53,27 +32,6 @@ def place(tmp_path: Path) -> DataDirectory:
     directory = DataDirectory(tmp_path / "data")
     directory.create()
     return directory
-
-
-def stand_in(name: str, code: str = SLEEPS, after: Sequence[str] = ()) -> Component:
-    return Component(name, (sys.executable, "-c", code), {}, after=after)
-
-
-def supervisor_of(
-    place: DataDirectory, units: Sequence[Unit], patience: float = 10.0
-) -> tuple[Supervisor, FakeProgress]:
-    progress = FakeProgress()
-    me = Child(name="me", pid=os.getpid(), created=run_file.birth(os.getpid()))
-    run = Run(
-        run_id=os.urandom(8).hex(),
-        state="starting",
-        mode=TradingMode.SIMULATED,
-        source="seed 1",
-        speed="60",
-        supervisor=me,
-    )
-    supervisor = Supervisor(place, units, progress, run, stop_patience=patience)
-    return supervisor, progress
 
 
 async def eventually(check: Callable[[], bool]) -> None:
@@ -247,7 +205,7 @@ def test_what_a_killed_supervisor_left_is_ended(place: DataDirectory) -> None:
         import asyncio, sys
         from pathlib import Path
         sys.path.insert(0, sys.argv[2])
-        import test_supervisor as t
+        import supervised as t
         place = t.DataDirectory(Path(sys.argv[1]))
         units = [t.stand_in("one"), t.stand_in("two", t.HAS_A_CHILD)]
         supervisor, _ = t.supervisor_of(place, units)
@@ -256,8 +214,10 @@ def test_what_a_killed_supervisor_left_is_ended(place: DataDirectory) -> None:
             await asyncio.sleep(600)
         asyncio.run(main())
         """)
-    here = str(Path(__file__).parent)
-    supervisor = subprocess.Popen([sys.executable, "-c", script, str(place.root), here])
+    support = str(Path(supervised.__file__).parent)
+    supervisor = subprocess.Popen(
+        [sys.executable, "-c", script, str(place.root), support]
+    )
     deadline = time.monotonic() + 60
     children: list[psutil.Process] = []
     while len(children) < 3 and time.monotonic() < deadline:
