@@ -7,7 +7,6 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from trading_flows import timetable
-from trading_flows.backtest import backtest
 from trading_flows.run import run
 from trading_system.clients import Services
 from trading_system.contracts.strategy import StrategyPerformanceView
@@ -64,6 +63,8 @@ async def run_backtest(
     """Run a strategy over history, once for each set of parameters, to compare."""
 
     def act(services: Services) -> list[Any]:
+        from trading_flows.backtest import backtest
+
         return [
             backtest(
                 services,

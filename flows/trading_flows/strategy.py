@@ -7,7 +7,6 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from trading_flows import timetable
-from trading_flows.backtest import backtest, enabled_strategies
 from trading_flows.run import run
 from trading_system.clients import Services
 
@@ -58,7 +57,14 @@ async def backtest_strategy(
     """Run one strategy, or every enabled one, over history."""
 
     def act(services: Services) -> list[Any]:
+        from trading_flows.backtest import backtest
+
         names = [strategy] if strategy else enabled_strategies(services)
         return [backtest(services, name, start=start, end=end) for name in names]
 
     return await run(timetable.BACKTEST_STRATEGY, act, scheduled_for)
+
+
+def enabled_strategies(services: Services) -> list[str]:
+    """Return the names of the strategies that are enabled."""
+    return [s.name for s in services.strategy.strategies() if s.status == "enabled"]

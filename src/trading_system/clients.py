@@ -5,8 +5,10 @@ of them. Calls block; a :class:`Services` may be shared between threads.
 """
 
 import json
+import ssl
 from collections.abc import Iterable
 from datetime import date, datetime
+from functools import cache
 from typing import Any, Self, TypeVar
 from uuid import UUID
 
@@ -51,6 +53,12 @@ _BY_STATUS: dict[int, type[TradingError]] = {
     409: Conflict,
     422: Invalid,
 }
+
+
+@cache
+def authorities() -> ssl.SSLContext:
+    """Return whom this process trusts: a megabyte that all its clients share."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 class ServiceClient:
@@ -679,6 +687,7 @@ class Services:
                 headers=headers,
                 timeout=timeout,
                 trust_env=False,
+                verify=authorities(),
                 transport=(transports or {}).get(name),
                 limits=httpx.Limits(max_keepalive_connections=20, keepalive_expiry=30),
             )

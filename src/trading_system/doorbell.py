@@ -59,7 +59,7 @@ class Doorbell:
                     channel.subscribe(self.CHANNEL)
                     self.connected = True
                     while not self._stopping.is_set():
-                        message = channel.get_message(timeout=0.2)
+                        message = channel.get_message(timeout=1.0)
                         if message is not None:
                             words = message["data"].decode("utf-8", "replace").split()
                             ring(set(words[1:]))

@@ -12,6 +12,7 @@ import redis
 from trading_notification.domain import health
 from trading_notification.domain.health import Seen
 from trading_notification.ports import Probe
+from trading_system.clients import authorities
 from trading_system.clock import monotonic, utc_now
 from trading_system.config.settings import Settings
 from trading_system.vocabulary import TradingMode
@@ -24,7 +25,9 @@ class ServiceProbe:
 
     def __init__(self, name: str, address: str) -> None:
         self._name = name
-        self._http = httpx.Client(base_url=address, timeout=TIMEOUT, trust_env=False)
+        self._http = httpx.Client(
+            base_url=address, timeout=TIMEOUT, trust_env=False, verify=authorities()
+        )
 
     def look(self) -> Seen:
         """Say what the service answered."""

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from trading_core.calendar import Calendar, Session
-from trading_system.clients import ServiceClient, Services
+from trading_system.clients import ServiceClient, Services, authorities
 from trading_system.clock import monotonic, utc_now
 from trading_system.contracts.ingestion import FetchResult
 from trading_system.contracts.system import IdleView
@@ -66,6 +66,7 @@ class Exchange:
             headers={"Authorization": f"Bearer {token}"},
             timeout=120,
             trust_env=False,
+            verify=authorities(),
         )
 
     async def clock(self) -> ExchangeClock:
@@ -255,7 +256,9 @@ class Conductor:
         credentials = base64.b64encode(self.stage.prefect_auth.encode()).decode()
         base = self.stage.settings.prefect_api
         async with httpx.AsyncClient(
-            headers={"Authorization": f"Basic {credentials}"}, trust_env=False
+            headers={"Authorization": f"Basic {credentials}"},
+            trust_env=False,
+            verify=authorities(),
         ) as http:
             try:
                 found = await http.get(f"{base}/deployments/name/{name}/trading")

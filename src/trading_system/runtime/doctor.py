@@ -15,7 +15,6 @@ from trading_system.runtime import (
     broker_account,
     callers,
     databases,
-    migrate,
     planning,
     run_file,
     stamp,
@@ -210,6 +209,9 @@ def _databases(settings: Settings, place: DataDirectory, run: Run) -> list[Findi
 
 def _revision(owner: str) -> str:
     databases.require_server(owner)
+    # Alembic is large, and only looked for here: every command imports this module.
+    from trading_system.runtime import migrate
+
     found, wanted = migrate.revisions(owner), migrate.heads()
     if found != wanted:
         raise WrongConfiguration(

@@ -110,7 +110,7 @@ class Environments:
                 "PREFECT_SERVER_DATABASE_CONNECTION_URL": urls.with_driver(
                     self.prefect_database_url, "asyncpg"
                 ),
-                "PREFECT_SERVER_DATABASE_SQLALCHEMY_POOL_SIZE": "5",
+                "PREFECT_SERVER_DATABASE_SQLALCHEMY_POOL_SIZE": "3",
                 "PREFECT_SERVER_API_HOST": "127.0.0.1",
                 "PREFECT_SERVER_API_PORT": str(self.ports.prefect),
                 "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",

@@ -30,8 +30,10 @@ SERVER_SETTINGS: Mapping[str, str] = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "password_encryption": "scram-sha-256",
-    "max_connections": "200",
-    "shared_buffers": "64MB",
+    # What all pools may open together, and some for tools.
+    "max_connections": "150",
+    # The rest is in the system's own cache.
+    "shared_buffers": "32MB",
     # One process a connection is enough here; I/O workers only cost memory.
     "io_method": "sync",
     "log_min_messages": "warning",

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from trading_system.clients import authorities
 from trading_system.errors import Unavailable
 from trading_system.runtime.run_file import birth
 
@@ -23,6 +24,7 @@ class PrefectServer:
             "auth": (user, password),
             "timeout": 10,
             "trust_env": False,
+            "verify": authorities(),
         }
 
     async def polled_by(self, pid: int) -> bool:
