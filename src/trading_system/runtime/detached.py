@@ -11,9 +11,9 @@ from trading_system.clock import utc_now
 from trading_system.config.settings import Settings
 from trading_system.runtime import run_file
 from trading_system.runtime.data_directory import DataDirectory
+from trading_system.runtime.last_words import last_line
 from trading_system.runtime.planning import Options
 from trading_system.runtime.secrets import Secrets
-from trading_system.runtime.supervisor import last_line
 
 
 def start_detached(settings: Settings, options: Options, quiet: bool = False) -> str:

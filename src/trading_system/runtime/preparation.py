@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from trading_system.runtime import faults
 from trading_system.runtime.faults import DependencyDown
+from trading_system.runtime.last_words import last_line
 from trading_system.runtime.stamp import Stamp
-from trading_system.runtime.supervisor import last_line
 
 
 async def run_preparation(environment: Mapping[str, str], stamp: Stamp) -> None:

@@ -25,6 +25,7 @@ from trading_system.runtime.faults import (
     Fault,
     WrongConfiguration,
 )
+from trading_system.runtime.last_words import reason
 from trading_system.runtime.progress import Progress
 from trading_system.runtime.run_file import RUN_VARIABLE, Child, Run
 
@@ -264,24 +265,19 @@ class Supervisor:
             why = f"is not ready after {kept.component.patience:g} s"
         else:
             why = f"ended at once ({_ending(process.returncode)})"
-        # Our programs end so when what they were given is wrong, and say why.
-        refused = process.returncode == ExitCode.CONFIGURATION
-        kind = WrongConfiguration if refused else DependencyDown
-        return kind(
-            f"{name} {why}: {last_line(log.read_bytes())}.",
-            remedy=f"Read {log}.",
-        )
+        said, refused = reason(log.read_bytes())
+        if refused:
+            return WrongConfiguration(f"{said}.", remedy=f"{name} cannot start so.")
+        # So the exchange ends when what it was given is wrong; a service that fails
+        # while it starts ends with the same code.
+        wrong = process.returncode == ExitCode.CONFIGURATION and name == "exchange"
+        kind = WrongConfiguration if wrong else DependencyDown
+        return kind(f"{name} {why}: {said}.", remedy=f"Read {log}.")
 
 
 def new_run_id() -> str:
     """Return the mark of a new run."""
     return uuid.uuid4().hex
-
-
-def last_line(output: bytes) -> str:
-    """Return the last line that says something."""
-    lines = [line.strip() for line in output.decode(errors="replace").splitlines()]
-    return next((line.rstrip(".") for line in reversed(lines) if line), "no output")
 
 
 def _levels(units: Iterable[Unit]) -> list[list[str]]:
