@@ -9,12 +9,17 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict
+from starlette.datastructures import State
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from trading_system import personal_tokens
 from trading_system.errors import Forbidden, Unauthorized
 
 READ, TRADE, RISK, ADMIN = "read", "trade", "risk", "admin"
 SCOPES = (READ, TRADE, RISK, ADMIN)
+
+ACTING_USER = "X-Acting-User"
+"""In whose name the dashboard or the command line asks."""
 
 BODY_LIMIT = 1_000_000
 """Bytes a request may bring, unless a route says otherwise."""
@@ -31,6 +36,7 @@ class Caller(BaseModel):
 
     name: str
     scopes: frozenset[str]
+    is_person: bool = False
 
     def may(self, scope: str) -> bool:
         """Say whether the scope was granted; `admin` includes every other."""
@@ -52,16 +58,29 @@ def caller_of(
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> Caller:
     """Return the caller that the request's bearer token belongs to."""
-    known: Mapping[str, Caller] = request.app.state.callers
     if credentials is None:
         raise Unauthorized(
             "This address needs a bearer token.", remedy="Send Authorization: Bearer."
         )
-    caller = known.get(token_hash(credentials.credentials))
+    caller = _known(request.app.state, token_hash(credentials.credentials))
     if caller is None:
         raise Unauthorized("The bearer token is not known here.")
+    if caller.is_person and ACTING_USER in request.headers:
+        raise Forbidden(f"{caller.name} acts for itself: leave out {ACTING_USER}.")
     request.state.caller = caller
     return caller
+
+
+def _known(state: State, digest: str) -> Caller | None:
+    """Return one of our own parts, or the person whose token has this hash."""
+    callers: Mapping[str, Caller] = state.callers
+    if digest in callers:
+        return callers[digest]
+    file = personal_tokens.file_in(state.settings.trading_data_dir)
+    found = personal_tokens.of_hash(file, digest)
+    if found is None:
+        return None
+    return Caller(name=f"token {found.name}", scopes=found.scopes, is_person=True)
 
 
 def requires(scope: str) -> Any:

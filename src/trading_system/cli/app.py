@@ -15,8 +15,10 @@ from trading_system.cli import (
     flow_commands,
     log_commands,
     stack_commands,
+    token_commands,
     trading_commands,
 )
+from trading_system.cli.manner import Typer, inherited
 from trading_system.errors import (
     Conflict,
     Invalid,
@@ -59,7 +61,7 @@ def exit_code_of(error: TradingError) -> int:
     return EXIT_CODES.get(type(error), ExitCode.UNEXPECTED)
 
 
-app = typer.Typer(
+app = Typer(
     name="trading",
     cls=Commands,
     help="Run and watch a trading system on this machine.",
@@ -74,6 +76,7 @@ for commands in (
     trading_commands,
     data_commands,
     flow_commands,
+    token_commands,
     database_commands,
     exchange_command,
 ):
@@ -87,6 +90,7 @@ def _show_version(wanted: bool) -> None:
 
 
 @app.callback()
+@inherited
 def main(
     show_version: Annotated[
         bool,

@@ -1,12 +1,13 @@
 """Commands about the database of one's own server."""
 
-import sys
 from typing import Annotated
 
 import typer
 
 from trading_system.cli import installation
 from trading_system.cli.installation import DataDir
+from trading_system.cli.manner import Typer
+from trading_system.cli.output import show_text
 from trading_system.errors import Invalid
 from trading_system.runtime import databases
 from trading_system.runtime.data_directory import DataDirectory
@@ -14,10 +15,10 @@ from trading_system.runtime.faults import WrongConfiguration
 from trading_system.runtime.provision import Databases
 from trading_system.runtime.secrets import Secrets
 
-database = typer.Typer(help="The database on a server of your own.")
+database = Typer(help="The database on a server of your own.")
 
 
-def add_to(app: typer.Typer) -> None:
+def add_to(app: Typer) -> None:
     """Add the commands of this module."""
     app.add_typer(database, name="database", no_args_is_help=True)
 
@@ -44,4 +45,5 @@ def roles(
     secrets = Secrets.open(place.secrets)
     passwords = Databases(secrets, None, settings.postgres_url).role_passwords()
     databases.require_server(settings.postgres_url)
-    sys.stdout.write(databases.roles_script(settings.postgres_url, passwords))
+    script = databases.roles_script(settings.postgres_url, passwords)
+    show_text(script.rstrip(), sql=script)

@@ -6,14 +6,15 @@ import typer
 
 from trading_system.cli import installation
 from trading_system.cli.installation import DataDir
-from trading_system.cli.output import JsonFlag, show_rows
+from trading_system.cli.manner import Typer
+from trading_system.cli.output import show_rows
 from trading_system.runtime import books, doctor
 from trading_system.runtime.data_directory import DataDirectory
 from trading_system.runtime.faults import ExitCode
 from trading_system.runtime.finding import Finding, State
 
 
-def add_to(app: typer.Typer) -> None:
+def add_to(app: Typer) -> None:
     """Add the command of this module."""
     app.command("doctor")(examine)
 
@@ -24,7 +25,6 @@ def examine(
         typer.Option("--books", help="Also compare our books with the broker's."),
     ] = False,
     data_dir: DataDir = None,
-    as_json: JsonFlag = False,
 ) -> None:
     """Look at everything that can be wrong, with the remedy for each.
 
@@ -36,7 +36,7 @@ def examine(
     if compare_books:
         run = installation.running(place)
         findings += books.check(settings, place, run)
-    show_rows([_row(finding) for finding in findings], as_json=as_json)
+    show_rows([_row(finding) for finding in findings])
     if any(finding.state is State.FAIL for finding in findings):
         raise typer.Exit(ExitCode.CHECK_FAILED)
 

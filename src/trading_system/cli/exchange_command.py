@@ -6,10 +6,14 @@ import sys
 
 import typer
 
+from trading_system.cli.manner import Typer
 
-def add_to(app: typer.Typer) -> None:
+
+def add_to(app: Typer) -> None:
     """Add the command of this module."""
-    app.command(
+    # Not as `app.command`: each of its options is its own.
+    typer.Typer.command(
+        app,
         "exchange",
         # Its options are the program's own, `--help` too.
         context_settings={"allow_extra_args": True, "ignore_unknown_options": True},

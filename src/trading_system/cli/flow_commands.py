@@ -6,26 +6,27 @@ from typing import Annotated, Any
 
 import typer
 
-from trading_system.cli import installation
+from trading_system.cli import installation, manner
 from trading_system.cli.installation import DataDir
-from trading_system.cli.output import JsonFlag, show_rows
+from trading_system.cli.manner import Typer
+from trading_system.cli.output import show_rows
 from trading_system.errors import NotFound
 from trading_system.runtime.faults import ExitCode
 from trading_system.runtime.prefect_server import PrefectServer
 from trading_system.runtime.secrets import Secrets
 
-flows = typer.Typer(help="Flows: show their timetable, start one.")
+flows = Typer(help="Flows: show their timetable, start one.")
 
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
-def add_to(app: typer.Typer) -> None:
+def add_to(app: Typer) -> None:
     """Add the commands of this module."""
     app.add_typer(flows, name="flows", no_args_is_help=True)
 
 
 @flows.command("list")
-def list_flows(data_dir: DataDir = None, as_json: JsonFlag = False) -> None:
+def list_flows(data_dir: DataDir = None) -> None:
     """Show every deployed flow with its timetable.
 
     Example: `trading flows list`.
@@ -40,7 +41,7 @@ def list_flows(data_dir: DataDir = None, as_json: JsonFlag = False) -> None:
         }
         for each in sorted(found, key=lambda each: str(each["flow"]))
     ]
-    show_rows(rows, as_json=as_json)
+    show_rows(rows)
 
 
 @flows.command("run")
@@ -51,16 +52,12 @@ def run_flow(
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Wait until it has ended.")
     ] = True,
-    timeout: Annotated[
-        float, typer.Option(min=1, help="Seconds to wait at the most.")
-    ] = 300,
     data_dir: DataDir = None,
-    as_json: JsonFlag = False,
 ) -> None:
     """Start a flow now.
 
     Example: `trading flows run fetch_market_data`. Exit code 9 when it fails, 124 when
-    it does not end in time.
+    it does not end within `--timeout`.
     """
     prefect = _prefect(data_dir)
     known = {each["flow"]: each["id"] for each in prefect.deployments()}
@@ -69,8 +66,8 @@ def run_flow(
             f"No flow is called {name}.", remedy="`trading flows list` shows them."
         )
     run = prefect.start(known[name])
-    deadline = time.monotonic() + timeout
-    while wait and run["state_type"] not in ENDED and time.monotonic() < deadline:
+    manner.say(f"started as run {run['id']}")
+    while wait and run["state_type"] not in ENDED:
         time.sleep(0.5)
         run = prefect.run(run["id"])
     row = {
@@ -79,9 +76,7 @@ def run_flow(
         "message": (run["state"] or {}).get("message"),
         "run_id": run["id"],
     }
-    show_rows([row], as_json=as_json, document=row)
-    if wait and run["state_type"] not in ENDED:
-        raise typer.Exit(ExitCode.TIMEOUT)
+    show_rows([row], document=row)
     if wait and run["state_type"] != "COMPLETED":
         raise typer.Exit(ExitCode.CHECK_FAILED)
 

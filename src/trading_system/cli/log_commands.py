@@ -2,21 +2,24 @@
 
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
 import typer
 
-from trading_system.cli import installation
+from trading_system.cli import installation, manner
 from trading_system.cli.installation import DataDir
-from trading_system.errors import NotFound
+from trading_system.cli.manner import Typer
+from trading_system.cli.output import is_json, show_document
+from trading_system.errors import Invalid, NotFound
 
 CONSOLE = ".console.log"
 # Enough for the last lines, however large the file.
 TAIL = 1_000_000
 
 
-def add_to(app: typer.Typer) -> None:
+def add_to(app: Typer) -> None:
     """Add the commands of this module."""
     app.command()(logs)
 
@@ -37,6 +40,8 @@ def logs(
 
     Example: `trading logs -f execution`.
     """
+    if follow and manner.current().json:
+        raise Invalid("What goes on is not one document.", remedy="Use --ndjson.")
     where = installation.place(data_dir).logs
     files = sorted(where.glob(f"{service or '*'}{CONSOLE}"))
     if not files:
@@ -45,17 +50,17 @@ def logs(
             f"There are no logs of {service or 'anything'} in {where}.",
             remedy=f"There are some of: {', '.join(known)}." if known else None,
         )
-    named = len(files) > 1
-    opened = [(name_of(file) if named else "", file.open("rb")) for file in files]
+    opened = {name_of(file): file.open("rb") for file in files}
     try:
-        for name, file in opened:
-            for line in last_lines(file, lines):
-                _write(name, line)
+        _show({name: last_lines(file, lines) for name, file in opened.items()})
         while follow:
-            if not any([_copy_new(name, file) for name, file in opened]):
+            new = {name: _new_lines(file) for name, file in opened.items()}
+            if any(new.values()):
+                _show(new)
+            else:
                 time.sleep(0.2)
     finally:
-        for _, file in opened:
+        for file in opened.values():
             file.close()
 
 
@@ -72,17 +77,23 @@ def last_lines(file: BinaryIO, count: int) -> list[bytes]:
     return found[-count:] if count else []
 
 
-def _copy_new(name: str, file: BinaryIO) -> bool:
+def _new_lines(file: BinaryIO) -> list[bytes]:
     position = file.tell()
     # The supervisor may have cut the beginning off.
     file.seek(min(position, file.seek(0, 2)))
-    new = file.read().splitlines()
-    for line in new:
-        _write(name, line)
-    return bool(new)
+    return file.read().splitlines()
 
 
-def _write(name: str, line: bytes) -> None:
-    text = line.decode(errors="replace")
-    sys.stdout.write(f"{name:<13} {text}\n" if name else f"{text}\n")
+def _show(written: Mapping[str, list[bytes]]) -> None:
+    entries = [
+        {"process": name, "line": line.decode(errors="replace")}
+        for name, lines in written.items()
+        for line in lines
+    ]
+    if is_json():
+        show_document(entries)
+        return
+    for entry in entries:
+        name = f"{entry['process']:<13} " if len(written) > 1 else ""
+        sys.stdout.write(f"{name}{entry['line']}\n")
     sys.stdout.flush()

@@ -3,33 +3,30 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
-import typer
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-JsonFlag = Annotated[
-    bool, typer.Option("--json", help="Write one JSON document.", show_default=False)
-]
+from trading_system.cli import manner
 
 NEW_YORK = ZoneInfo("America/New_York")
 
 Row = Mapping[str, Any]
 
 
-def show_rows(rows: Sequence[Row], *, as_json: bool, document: Any = None) -> None:
+def show_rows(rows: Sequence[Row], *, document: Any = None) -> None:
     """Write rows that all have the same keys; `document` is what JSON shows instead.
 
     People read New York's time, programs UTC.
     """
-    if as_json:
+    if is_json():
         show_document(list(rows) if document is None else document)
     elif sys.stdout.isatty():
         _table(rows)
@@ -38,20 +35,42 @@ def show_rows(rows: Sequence[Row], *, as_json: bool, document: Any = None) -> No
             sys.stdout.write("\t".join(row) + "\n")
 
 
-def show_views(
-    views: Sequence[BaseModel], columns: Sequence[str], *, as_json: bool
-) -> None:
+def show_views(views: Sequence[BaseModel], columns: Sequence[str]) -> None:
     """Write some columns of what a service answered; JSON has them all."""
     rows = [{name: getattr(view, name) for name in columns} for view in views]
-    if as_json or rows or not sys.stdout.isatty():
-        show_rows(rows, as_json=as_json, document=list(views))
+    if is_json() or rows or not sys.stdout.isatty():
+        show_rows(rows, document=list(views))
     else:
         sys.stdout.write("None.\n")
 
 
+def show_text(text: str, **document: Any) -> None:
+    """Write a text, or what JSON shows instead."""
+    if is_json():
+        show_document(document)
+    else:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+
+
+def is_json() -> bool:
+    """Say whether a program reads the result as JSON."""
+    asked = manner.current()
+    return asked.json or asked.ndjson
+
+
 def show_document(document: Any) -> None:
-    """Write one JSON document, with the keys and the spelling of the services."""
-    sys.stdout.write(json.dumps(to_jsonable_python(document), indent=2) + "\n")
+    """Write JSON with the keys and the spelling of the services.
+
+    It is one document, or each of a list on a line of its own.
+    """
+    plain = to_jsonable_python(document)
+    if not manner.current().ndjson:
+        sys.stdout.write(json.dumps(plain, indent=2) + "\n")
+    else:
+        for each in plain if isinstance(plain, list) else [plain]:
+            sys.stdout.write(json.dumps(each) + "\n")
+    sys.stdout.flush()
 
 
 def _table(rows: Sequence[Row]) -> None:
@@ -78,7 +97,9 @@ def _lines(rows: Sequence[Row], cell: Any) -> list[list[str]]:
 
 def _for_people(value: Any) -> str:
     if isinstance(value, datetime):
-        return f"{value.astimezone(NEW_YORK):%Y-%m-%d %H:%M:%S} ET"
+        in_utc = manner.current().utc
+        zone, name = (UTC, "UTC") if in_utc else (NEW_YORK, "ET")
+        return f"{value.astimezone(zone):%Y-%m-%d %H:%M:%S} {name}"
     if isinstance(value, Decimal):
         return f"{value.normalize():,f}"
     if isinstance(value, float):

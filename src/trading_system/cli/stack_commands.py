@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from trading_system.cli import installation
+from trading_system.cli import installation, manner
 from trading_system.cli.installation import DataDir
-from trading_system.cli.output import JsonFlag, show_rows
+from trading_system.cli.manner import Typer
+from trading_system.cli.output import is_json, show_document, show_rows, show_text
 from trading_system.runtime import stack, stopping
 from trading_system.runtime.detached import start_detached
 from trading_system.runtime.faults import ExitCode, NotRunning
@@ -20,7 +21,7 @@ from trading_system.runtime.progress import shown_progress
 from trading_system.runtime.status import read_status
 
 
-def add_to(app: typer.Typer) -> None:
+def add_to(app: Typer) -> None:
     """Add the commands of this module."""
     for command in (up, down, status, login):
         app.command()(command)
@@ -68,15 +69,16 @@ def up(
     opens_browser = not no_browser and not detach and sys.stdout.isatty()
 
     def announce(link: str) -> None:
-        sys.stdout.write(f"\nDashboard: {link}\n")
-        sys.stdout.flush()
+        manner.in_time()
+        show_text(f"\nDashboard: {link}", dashboard=link)
         if opens_browser:
             webbrowser.open(link)
 
+    quiet = manner.current().quiet
     if detach:
-        announce(start_detached(settings, options))
+        announce(start_detached(settings, options, quiet))
         return
-    with shown_progress() as progress:
+    with shown_progress(quiet) as progress:
         asyncio.run(stack.run(settings, options, progress, announce))
 
 
@@ -90,7 +92,9 @@ def down(data_dir: DataDir = None) -> None:
         raise NotRunning(
             f"Nothing runs in {place.root}.", remedy="`trading up` starts it."
         )
-    sys.stderr.write("stopped\n")
+    manner.say("stopped")
+    if is_json():
+        show_document({"state": "stopped"})
 
 
 def status(
@@ -98,7 +102,6 @@ def status(
         bool, typer.Option("--prefect", help="Show how to sign in to Prefect instead.")
     ] = False,
     data_dir: DataDir = None,
-    as_json: JsonFlag = False,
 ) -> None:
     """Show what runs, and whether it is well.
 
@@ -107,14 +110,14 @@ def status(
     """
     place = installation.place(data_dir)
     if prefect:
-        show_rows([installation.prefect_sign_in(place)], as_json=as_json)
+        show_rows([installation.prefect_sign_in(place)])
         return
     found = asyncio.run(read_status(place))
     if found is None:
         raise NotRunning(
             f"Nothing runs in {place.root}.", remedy="`trading up` starts it."
         )
-    show_rows(found.rows(), as_json=as_json, document=found.document())
+    show_rows(found.rows(), document=found.document())
     if not found.is_well:
         raise typer.Exit(ExitCode.CHECK_FAILED)
 
@@ -124,7 +127,8 @@ def login(data_dir: DataDir = None) -> None:
 
     Example: `trading login`.
     """
-    sys.stdout.write(f"{installation.sign_in_link(data_dir)}\n")
+    link = installation.sign_in_link(data_dir)
+    show_text(link, link=link)
 
 
 def _day(given: datetime | None) -> str | None:

@@ -8,7 +8,8 @@ import typer
 from trading_system import explanation
 from trading_system.cli import chain, confirmation, installation
 from trading_system.cli.installation import DataDir
-from trading_system.cli.output import JsonFlag, show_rows, show_views
+from trading_system.cli.manner import Typer
+from trading_system.cli.output import show_rows, show_views
 
 
 class OrderState(StrEnum):
@@ -54,7 +55,7 @@ PNL_FIGURES = (
 )
 
 
-def add_to(app: typer.Typer) -> None:
+def add_to(app: Typer) -> None:
     """Add the commands of this module."""
     for command in (orders, positions, pnl, explain, halt, resume):
         app.command()(command)
@@ -65,7 +66,6 @@ def orders(
     state: Annotated[OrderState, typer.Option(help="Which.")] = OrderState.ALL,
     limit: Limit = 50,
     data_dir: DataDir = None,
-    as_json: JsonFlag = False,
 ) -> None:
     """Show orders, newest first.
 
@@ -75,20 +75,20 @@ def orders(
         found = services.execution.orders(
             symbol=symbol.upper() if symbol else None, state=state, limit=limit
         )
-    show_views(found, ORDER_COLUMNS, as_json=as_json)
+    show_views(found, ORDER_COLUMNS)
 
 
-def positions(data_dir: DataDir = None, as_json: JsonFlag = False) -> None:
+def positions(data_dir: DataDir = None) -> None:
     """Show open positions, from the ledger, at their last prices.
 
     Example: `trading positions --json`.
     """
     with installation.services(data_dir) as services:
         found = services.execution.positions()
-    show_views(found, POSITION_COLUMNS, as_json=as_json)
+    show_views(found, POSITION_COLUMNS)
 
 
-def pnl(data_dir: DataDir = None, as_json: JsonFlag = False) -> None:
+def pnl(data_dir: DataDir = None) -> None:
     """Show the account's value and its profit and loss.
 
     Example: `trading pnl`.
@@ -100,7 +100,7 @@ def pnl(data_dir: DataDir = None, as_json: JsonFlag = False) -> None:
         for name in PNL_FIGURES
     ]
     rows.append({"figure": "mode", account.currency: account.mode.upper()})
-    show_rows(rows, as_json=as_json, document=account)
+    show_rows(rows, document=account)
 
 
 def explain(
@@ -112,7 +112,6 @@ def explain(
         ),
     ],
     data_dir: DataDir = None,
-    as_json: JsonFlag = False,
 ) -> None:
     """Say why something was bought, sold, or left alone: step by step.
 
@@ -120,7 +119,7 @@ def explain(
     """
     with installation.services(data_dir) as services:
         found = explanation.explain(services, identifier)
-    show_rows(chain.rows(found), as_json=as_json, document=found)
+    show_rows(chain.rows(found), document=found)
 
 
 def halt(
@@ -135,7 +134,6 @@ def halt(
     ] = 1,
     yes: confirmation.Yes = False,
     data_dir: DataDir = None,
-    as_json: JsonFlag = False,
 ) -> None:
     """Halt trading at once.
 
@@ -145,14 +143,13 @@ def halt(
         confirmation.require("Close every position?", yes)
     with installation.services(data_dir) as services:
         state = services.risk.halt(level, reason, installation.person())
-    show_views([state], ("state", "level", "reason", "set_by"), as_json=as_json)
+    show_views([state], ("state", "level", "reason", "set_by"))
 
 
 def resume(
     reason: Reason,
     yes: confirmation.Yes = False,
     data_dir: DataDir = None,
-    as_json: JsonFlag = False,
 ) -> None:
     """Let trading go on after a halt.
 
@@ -161,4 +158,4 @@ def resume(
     confirmation.require_word("resume", yes)
     with installation.services(data_dir) as services:
         state = services.risk.resume(reason, installation.person())
-    show_views([state], ("state", "level", "reason", "set_by"), as_json=as_json)
+    show_views([state], ("state", "level", "reason", "set_by"))

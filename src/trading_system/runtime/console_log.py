@@ -7,12 +7,6 @@ from typing import BinaryIO
 LARGEST = 20_000_000
 
 
-def last_line(output: bytes) -> str:
-    """Return the last line that says something."""
-    lines = [line.strip() for line in output.decode(errors="replace").splitlines()]
-    return next((line.rstrip(".") for line in reversed(lines) if line), "no output")
-
-
 def shorten(log: Path) -> None:
     """Keep the end of a console log that has grown large."""
     try:

@@ -11,14 +11,16 @@ from trading_system.clock import utc_now
 from trading_system.config.settings import Settings
 from trading_system.runtime import run_file
 from trading_system.runtime.data_directory import DataDirectory
+from trading_system.runtime.last_words import last_line
 from trading_system.runtime.planning import Options
 from trading_system.runtime.secrets import Secrets
 
 
-def start_detached(settings: Settings, options: Options) -> str:
+def start_detached(settings: Settings, options: Options, quiet: bool = False) -> str:
     """Start a supervisor that outlives us; return the sign-in link when it is ready.
 
-    What it says is copied to stderr meanwhile; if it fails, we end with its exit code.
+    What it says is copied to stderr meanwhile, when quiet only why it failed; then we
+    end with its exit code. When we are interrupted before, it ends too.
     """
     place = DataDirectory(settings.trading_data_dir.absolute())
     place.create()
@@ -33,12 +35,27 @@ def start_detached(settings: Settings, options: Options) -> str:
             env={**os.environ, "PYTHONUTF8": "1"},
             **_on_its_own(),
         )
-    with log.open("rb") as said:
-        said.seek(position)
+    try:
+        return _link_when_ready(process, place, position, quiet)
+    except KeyboardInterrupt:
+        # It is a process group of its own, which Ctrl-C does not reach.
+        process.terminate()
+        process.wait()
+        raise
+
+
+def _link_when_ready(
+    process: "subprocess.Popen[bytes]", place: DataDirectory, position: int, quiet: bool
+) -> str:
+    with place.console("supervisor").open("rb") as output:
+        output.seek(position)
         while True:
             ended = process.poll()
-            sys.stderr.write(said.read().decode(errors="replace"))
-            sys.stderr.flush()
+            if not quiet:
+                sys.stderr.write(output.read().decode(errors="replace"))
+                sys.stderr.flush()
+            elif ended is not None:
+                sys.stderr.write(f"{last_line(output.read())}.\n")
             if ended is not None:
                 raise SystemExit(ended)
             run = run_file.read(place.run)

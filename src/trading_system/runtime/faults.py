@@ -87,6 +87,12 @@ class OtherInstallation(Fault):
     exit_code = ExitCode.OTHER_INSTALLATION
 
 
+class NotInTime(Fault):
+    """A command was not done in the time that it was given."""
+
+    exit_code = ExitCode.TIMEOUT
+
+
 def to_json(fault: Fault) -> dict[str, object]:
     """Return a fault as a short process reports it to the supervisor."""
     return {

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Mapping
 
 from trading_system.runtime import faults
-from trading_system.runtime.console_log import last_line
 from trading_system.runtime.faults import DependencyDown
+from trading_system.runtime.last_words import last_line
 from trading_system.runtime.stamp import Stamp
 
 

@@ -37,6 +37,19 @@ class PlainProgress:
         sys.stderr.flush()
 
 
+class NoProgress:
+    """Says nothing."""
+
+    def starting(self, name: str) -> None:
+        """Say nothing."""
+
+    def ready(self, name: str, seconds: float) -> None:
+        """Say nothing."""
+
+    def note(self, text: str) -> None:
+        """Say nothing."""
+
+
 class TerminalProgress:
     """One line a component, and below them what is still starting."""
 
@@ -72,8 +85,11 @@ class TerminalProgress:
 
 
 @contextmanager
-def shown_progress() -> Iterator[Progress]:
+def shown_progress(quiet: bool = False) -> Iterator[Progress]:
     """Show progress as the terminal allows."""
+    if quiet:
+        yield NoProgress()
+        return
     console = Console(stderr=True)
     if not console.is_terminal:
         yield PlainProgress()

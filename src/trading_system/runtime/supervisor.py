@@ -22,6 +22,7 @@ from trading_system.runtime.faults import (
     Fault,
     WrongConfiguration,
 )
+from trading_system.runtime.last_words import reason
 from trading_system.runtime.progress import Progress
 from trading_system.runtime.run_file import Child, Run
 
@@ -276,13 +277,14 @@ class Supervisor:
             why = f"is not ready after {kept.component.patience:g} s"
         else:
             why = f"ended at once ({processes.ending(process.returncode)})"
-        # Our programs end so when what they were given is wrong, and say why.
-        refused = process.returncode == ExitCode.CONFIGURATION
-        kind = WrongConfiguration if refused else DependencyDown
-        return kind(
-            f"{name} {why}: {console_log.last_line(log.read_bytes())}.",
-            remedy=f"Read {log}.",
-        )
+        said, refused = reason(log.read_bytes())
+        if refused:
+            return WrongConfiguration(f"{said}.", remedy=f"{name} cannot start so.")
+        # So the exchange ends when what it was given is wrong; a service that fails
+        # while it starts ends with the same code.
+        wrong = process.returncode == ExitCode.CONFIGURATION and name == "exchange"
+        kind = WrongConfiguration if wrong else DependencyDown
+        return kind(f"{name} {why}: {said}.", remedy=f"Read {log}.")
 
 
 def new_run_id() -> str:

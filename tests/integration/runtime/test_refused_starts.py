@@ -2,19 +2,26 @@
 
 import http.server
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from trading_system.runtime import postgres, stamp, valkey
+from trading_system.cli import app
+from trading_system.runtime import databases, postgres, run_file, stamp, valkey
 from trading_system.runtime.data_directory import DataDirectory
 from trading_system.runtime.faults import DiskFull, ExitCode, PackageMissing
 from trading_system.runtime.ports import free_port
+from trading_system.runtime.provision import Databases
+from trading_system.runtime.secrets import Secrets
 from trading_system.runtime.stamp import Stamp
 from trading_system.vocabulary import TradingMode
 
@@ -128,6 +135,144 @@ def test_a_directory_that_cannot_be_one(tmp_path: Path, base: int) -> None:
     code, said, _ = start(tmp_path / "file" / "data", "--port-base", str(base))
     assert code == ExitCode.CONFIGURATION
     assert len(said) == 1 and "--data-dir" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (
+            "ALPACA_API_KY=x",
+            "ALPACA_API_KY in .*, line 1 .*did you mean ALPACA_API_KEY",
+        ),
+        ("ALPACA_API_KEY=a\nALPACA_SECRET_KEY=b", "keys but no TRADING_MODE: write"),
+        (
+            "TRADING_MODE=paper\nALPACA_BASE_URL=https://api.alpaca.markets",
+            "disagrees with ALPACA_BASE_URL.*write https://paper-api",
+        ),
+        ("TRADING_MODE=paper", "needs ALPACA_API_KEY and ALPACA_SECRET_KEY.*Write"),
+        ("PREFECT_API_URL=localhost:4200", "PREFECT_API_URL is not usable"),
+    ],
+)
+def test_what_is_wrong_in_the_settings_file(
+    tmp_path: Path, base: int, written: str, expected: str
+) -> None:
+    file = tmp_path / ".env"
+    file.write_text(f"{written}\n")
+    code, said, ran = start(
+        tmp_path / "data", "--port-base", str(base), TRADING_ENV_FILE=str(file)
+    )
+    assert code == ExitCode.CONFIGURATION
+    assert len(said) == 1 and re.search(expected, said[0])
+    assert not ran
+
+
+def test_a_broker_that_does_not_answer(tmp_path: Path, base: int) -> None:
+    code, said, ran = start(
+        tmp_path,
+        *("--port-base", str(base)),
+        TRADING_MODE="paper",
+        ALPACA_API_KEY="key",
+        ALPACA_SECRET_KEY="secret",
+        ALPACA_BASE_URL=f"http://127.0.0.1:{free_port()}",
+    )
+    assert code == ExitCode.DEPENDENCY_DOWN
+    assert len(said) == 1 and "Check the network and ALPACA_BASE_URL" in said[0]
+    assert not ran
+
+
+def test_a_strategies_file_with_an_unknown_parameter(tmp_path: Path, base: int) -> None:
+    file = tmp_path / "strategies.yaml"
+    file.write_text(
+        "strategies:\n  - name: momentum_strategy\n    parameters:\n      lookback: 5\n"
+    )
+    tmp_path.chmod(0o755)
+    code, said, _ = start(
+        tmp_path / "data", "--port-base", str(base), "-q", STRATEGIES_FILE=str(file)
+    )
+    assert code == ExitCode.CONFIGURATION
+    assert len(said) == 1
+    assert "line 4: lookback is not a parameter of momentum_strategy" in said[0]
+    assert "did you mean lookback_period?" in said[0]
+    assert run_file_state(tmp_path / "data") == "stopped"
+
+
+def test_a_database_that_is_newer_ends_the_start(tmp_path: Path, base: int) -> None:
+    data = tmp_path / "data"
+    tmp_path.chmod(0o755)
+    place = DataDirectory(data)
+    place.create()
+    data.chmod(0o755)
+    secrets = Secrets.open(place.secrets)
+    server = postgres.PostgresServer(
+        place.postgres,
+        free_port(),
+        secrets.postgres.get_secret_value(),
+        postgres.server_account(place.postgres),
+    )
+    server.initialise()
+    process = subprocess.Popen(
+        server.command(),
+        env=postgres.server_environment(),
+        stderr=subprocess.DEVNULL,
+        cwd=data,
+        **server.account.process_arguments(),
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not server.is_ready(process.pid) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        known = Databases(secrets, server)
+        known.make()
+        with databases.connected(known.owner_url) as connection:
+            cursor = connection.cursor()
+            cursor.execute("create table alembic_version (version_num text)")
+            cursor.execute("insert into alembic_version values ('9999_future')")
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+    code, said, _ = start(data, "--port-base", str(base), "-q")
+    assert code == ExitCode.DATABASE_TOO_NEW
+    assert len(said) == 1 and "9999_future" in said[0]
+    assert "Install the newer version again" in said[0]
+
+
+def run_file_state(data: Path) -> str:
+    found = run_file.read(data / "run.json")
+    assert found is not None
+    return found.state
+
+
+def test_a_start_that_is_not_ready_in_time_leaves_nothing(
+    tmp_path: Path, base: int
+) -> None:
+    data = tmp_path / "data"
+    tmp_path.chmod(0o755)
+    code, said, _ = start(data, "--port-base", str(base), "-q", "--timeout", "3")
+    assert code == ExitCode.TIMEOUT
+    assert said == ["Not done within 3 s. Allow more with --timeout."]
+    assert run_file_state(data) == "stopped"
+
+
+@pytest.mark.parametrize("fault", ["disk", "package"])
+def test_the_command_says_what_the_machine_lacks(
+    fault: str, tmp_path: Path, base: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRADING_ENV_FILE", "")
+    if fault == "disk":
+
+        class Usage:
+            free = 1_000_000
+
+        monkeypatch.setattr("shutil.disk_usage", lambda place: Usage())
+        expected = ExitCode.DISK_FULL
+    else:
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+        expected = ExitCode.PACKAGE_MISSING
+    words = ["up", "--no-browser", "--data-dir", str(tmp_path / "data")]
+    result = CliRunner().invoke(app, [*words, "--port-base", str(base)])
+    assert result.exit_code == expected
+    assert len(result.stderr.splitlines()) == 1
+    assert not (tmp_path / "data" / "run.json").exists()
 
 
 def test_a_disk_without_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,6 +105,9 @@ def test_every_command_says_how_it_is_used() -> None:
         ["strategy", "run-once"],
         ["flows", "list"],
         ["flows", "run"],
+        ["token", "create"],
+        ["token", "list"],
+        ["token", "revoke"],
         ["database", "roles"],
     ):
         result = trading(*words, "--help")

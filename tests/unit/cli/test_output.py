@@ -4,7 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from trading_system.cli import output
+from trading_system.cli import manner, output
+from trading_system.cli.manner import Manner
 from trading_system.contracts.risk import TradingStateView
 from trading_system.vocabulary import TradingState
 
@@ -20,7 +21,7 @@ ROW = {
 
 
 def test_a_pipe_gets_tabs_and_utc(capsys: pytest.CaptureFixture[str]) -> None:
-    output.show_rows([ROW], as_json=False)
+    output.show_rows([ROW])
     header, row = capsys.readouterr().out.splitlines()
     assert header.split("\t") == list(ROW)
     expected = ["AAPL", "231.3800", "2026-03-02T14:30:00+00:00", "two lines", ""]
@@ -32,11 +33,14 @@ def test_a_terminal_gets_a_table_in_new_york_time(
 ) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "120")
-    output.show_rows([ROW | {"note": "[bold]"}], as_json=False)
+    output.show_rows([ROW | {"note": "[bold]"}])
     shown = capsys.readouterr().out
     assert "2026-03-02 09:30:00 ET" in shown
     assert "231.38" in shown and "\t" not in shown
     assert "[bold]" in shown
+    with manner.behaving(Manner(utc=True)):
+        output.show_rows([ROW])
+    assert "2026-03-02 14:30:00 UTC" in capsys.readouterr().out
 
 
 def test_json_is_one_document_with_the_keys_of_the_services(
@@ -51,18 +55,24 @@ def test_json_is_one_document_with_the_keys_of_the_services(
         set_at=datetime(2026, 3, 2, 14, 30, tzinfo=UTC),
         version=2,
     )
-    output.show_views([state], ("state",), as_json=True)
+    with manner.behaving(Manner(json=True)):
+        output.show_views([state], ("state",))
     shown = capsys.readouterr().out
     assert json.loads(shown) == [state.model_dump(mode="json")]
+    with manner.behaving(Manner(ndjson=True)):
+        output.show_views([state, state], ("state",))
+    lines = capsys.readouterr().out.splitlines()
+    assert [json.loads(line) for line in lines] == [state.model_dump(mode="json")] * 2
 
 
 def test_nothing_to_show_is_said_on_a_terminal_only(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    output.show_views([], ("state",), as_json=False)
+    output.show_views([], ("state",))
     assert capsys.readouterr().out == ""
-    output.show_views([], ("state",), as_json=True)
+    with manner.behaving(Manner(json=True)):
+        output.show_views([], ("state",))
     assert json.loads(capsys.readouterr().out) == []
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    output.show_views([], ("state",), as_json=False)
+    output.show_views([], ("state",))
     assert capsys.readouterr().out == "None.\n"
