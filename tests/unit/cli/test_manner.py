@@ -147,7 +147,7 @@ def test_every_command_takes_them() -> None:
     del found["trading exchange"]
     assert len(found) > 20
     for path, command in found.items():
-        options = {option for p in command.params for option in p.opts}  # type: ignore
+        options = {option for p in command.params for option in p.opts}  # type: ignore[attr-defined]
         assert {*SHARED, "--timeout"} <= options, path
 
 
