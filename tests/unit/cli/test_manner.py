@@ -147,7 +147,8 @@ def test_every_command_takes_them() -> None:
     del found["trading exchange"]
     assert len(found) > 20
     for path, command in found.items():
-        options = {option for p in command.params for option in p.opts}  # type: ignore[attr-defined]
+        params = command.params  # type: ignore[attr-defined]
+        options = {option for each in params for option in each.opts}
         assert {*SHARED, "--timeout"} <= options, path
 
 
