@@ -152,9 +152,9 @@ class ServiceClient:
         """Return everything the service looked at."""
         return self.get("/health", HealthView)
 
-    def idle(self) -> IdleView:
-        """Say whether the service has nothing to do."""
-        return self.get("/idle", IdleView)
+    def idle(self, wait: float = 0) -> IdleView:
+        """Say whether the service has nothing to do, after at most `wait` seconds."""
+        return self.get("/idle", IdleView, wait=wait)
 
     def books(self) -> list[IdentityView]:
         """Look at everything that must hold in the books of the service."""

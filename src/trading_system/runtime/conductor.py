@@ -16,10 +16,9 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from trading_core.calendar import Calendar, Session
-from trading_system.clients import ServiceClient, Services, authorities
+from trading_system.clients import Services, authorities
 from trading_system.clock import monotonic, utc_now
 from trading_system.contracts.ingestion import FetchResult
-from trading_system.contracts.system import IdleView
 from trading_system.errors import Conflict, TradingError, Unavailable
 from trading_system.runtime.stage import Stage
 from trading_system.vocabulary import TIMEFRAME
@@ -36,6 +35,9 @@ AGAIN = 0.5
 
 PATIENCE = 120.0
 """Seconds that an hour's chain may take before lockstep says who is not at rest."""
+
+WORK = 1.0
+"""Seconds that a service at work may take to answer whether it rests."""
 
 AFTER_CLOSE = (
     "update_positions",
@@ -117,7 +119,6 @@ class Conductor:
         self.exchange = exchange
         self.services = services
         self._calendar: Calendar | None = None
-        self._at_work: ServiceClient | None = None
 
     async def run_paced(self, speed: float) -> None:
         """Let the clock run, closed hours skipped, and start flows at bar ends."""
@@ -155,6 +156,8 @@ class Conductor:
             clock = await self._steady(self._advancing_to(end))
             if clock.now < end:
                 break
+            # What was filled within the bar is on the books before its end is judged.
+            await self._at_rest()
             await self._retried(self._fetching(end))
             await self._at_rest()
             if end == session.close:
@@ -195,28 +198,21 @@ class Conductor:
             await asyncio.sleep(0.01)
 
     async def _resting(self) -> tuple[int, list[str]]:
+        sequences = set()
         try:
-            # Whoever was at work is asked first: while it still is, asking the others
-            # would only take the machine from it.
-            if self._at_work is not None:
-                state = await asyncio.to_thread(self._at_work.idle)
+            # In the order of the chain, and each answers when its work in hand has
+            # ended: asking all again and again would take the machine from the work.
+            for client in self.services.all:
+                state = await asyncio.to_thread(client.idle, WORK)
                 if not state.idle:
-                    return -1, [_busy(self._at_work, state)]
-                self._at_work = None
-            states = await asyncio.gather(
-                *(asyncio.to_thread(client.idle) for client in self.services.all)
-            )
+                    return -1, [f"{client.name} ({', '.join(state.waiting_for)})"]
+                sequences.add(state.sequence)
             clock = await self.exchange.clock()
         except (TradingError, httpx.HTTPError) as error:
             return -1, [str(error)]
         waiting = []
-        for client, state in zip(self.services.all, states, strict=True):
-            if not state.idle:
-                self._at_work = client
-                waiting.append(_busy(client, state))
         if clock.pending:
             waiting.append(f"the exchange ({clock.pending})")
-        sequences = {state.sequence for state in states}
         if len(sequences) > 1:
             waiting.append("the event log")
         return max(sequences), waiting
@@ -303,10 +299,6 @@ class Conductor:
         if words != said:
             self.stage.note(words)
         return words
-
-
-def _busy(client: ServiceClient, state: IdleView) -> str:
-    return f"{client.name} ({', '.join(state.waiting_for)})"
 
 
 def _scheduled_in(seconds: float) -> dict[str, Any]:
