@@ -79,7 +79,7 @@ def submit_ready(desk: Desk) -> int:
     with desk.submitting:
         while claims := claim(desk):
             began, answers = monotonic(), []
-            with desk.database.engine.connect() as look:
+            with _looks(desk) as look:
                 for claimed in claims:
                     crash_point("before_call")
                     answers.append(_send(desk, claimed, look))
@@ -94,6 +94,15 @@ def submit_ready(desk: Desk) -> int:
         # Orders may be executed by now: the record is asked, not the answers.
         desk.ask_for_fills()
     return sent
+
+
+def _looks(desk: Desk) -> Connection:
+    """Return a connection on which every look is a transaction of its own.
+
+    None is held during a call: the state's lock would keep a halt waiting.
+    """
+    connection = desk.database.engine.connect()
+    return connection.execution_options(isolation_level="AUTOCOMMIT")
 
 
 def claim(desk: Desk) -> list[Claim]:
@@ -204,9 +213,6 @@ def _withheld(desk: Desk, claimed: Claim, look: Connection) -> str | None:
     if monotonic() - claimed.at > DEADLINE:
         return f"more than {DEADLINE:.0f} seconds passed since it was claimed"
     epoch, recorded = epoch_and_state(look, desk.account_id)
-    # Never held during a call: the state's lock would keep a halt waiting. Nothing was
-    # written, so that ending it costs no flush to the disk.
-    look.rollback()
     if epoch != desk.epoch:
         return "another executor took over"
     state = state_in_force(recorded, desk.killed)

@@ -16,9 +16,12 @@ from trading_system.database import Transaction
 from trading_system.errors import Conflict
 from trading_system.models import SystemConfig
 
+# The state is locked for the moment of the look, which PostgreSQL counts as a write:
+# its end need not be flushed to the disk.
 _EPOCH_AND_STATE = text(
     "select (select epoch from execution.executor),"
-    " risk_management.tradable_state(:account)"
+    " risk_management.tradable_state(:account),"
+    " set_config('synchronous_commit', 'off', true)"
 )
 
 
@@ -27,7 +30,8 @@ def epoch_and_state(
 ) -> tuple[int | None, str | None]:
     """Return the executor's epoch and the trading state, in one look.
 
-    The state stays as it is until the connection's transaction ends.
+    A change of the state that is under way is waited for. The connection's transaction
+    must not go on into anything that is to be kept.
     """
     row = connection.execute(_EPOCH_AND_STATE, {"account": account_id}).one()
     return row[0], row[1]
