@@ -97,6 +97,10 @@ class Market:
                 factor *= act.value
         return factor
 
+    def is_scaled(self, symbol: str, kinds: Container[str]) -> bool:
+        """Whether any price of a symbol is not what it would be at another instant."""
+        return any(act.kind in kinds for act in self._acts.get(symbol, ()))
+
     def is_halted(self, symbol: str, now: int) -> bool:
         """Whether trading in a symbol is halted."""
         return interventions.is_halted(self._acts.get(symbol, ()), now)
