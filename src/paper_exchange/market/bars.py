@@ -157,7 +157,7 @@ def encoded(
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """Columns of one bar or more, oldest first; `average` is the mean price of a share."""
+    """Columns of one bar or more, oldest first; `average` is the price by volume."""
 
     label: Integers
     open: Floats
