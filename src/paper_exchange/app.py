@@ -22,9 +22,9 @@ from paper_exchange.api import (
     trade_updates,
     watchlists,
 )
-from paper_exchange.api.http import Gate, Json, error_answer
+from paper_exchange.api.http import Gate, Json, error_answer, failure, unknown_path
 from paper_exchange.api.openapi import described
-from paper_exchange.api.routing import routes
+from paper_exchange.api.routing import Operations, routes
 from paper_exchange.errors import ApiError
 from paper_exchange.exchange import Exchange
 from paper_exchange.faults import Faults
@@ -78,6 +78,7 @@ def create(
         middleware=[
             Middleware(
                 Gate,
+                operations=Operations(ROUTERS),
                 exchange=exchange,
                 pacer=pacer,
                 active=active,
@@ -113,13 +114,7 @@ async def _refused(_: Request, error: Exception) -> Response:
 
 
 async def _unknown_path(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    message = "endpoint not found." if error.status_code == 404 else error.detail
-    code = error.status_code * 100_000 + 10_000
-    answer = Json({"code": code, "message": message}, status_code=error.status_code)
-    if error.status_code == 405:
-        answer.headers["Allow"] = ", ".join(sorted(_methods(request)))
-    return answer
+    return unknown_path(_methods(request))
 
 
 def _methods(request: Request) -> set[str]:
@@ -133,8 +128,4 @@ def _methods(request: Request) -> set[str]:
 
 
 async def _failed(_: Request, error: Exception) -> Response:
-    LOG.error("A request failed.", exc_info=error)
-    return Json(
-        {"code": 50010000, "message": "internal server error occurred"},
-        status_code=500,
-    )
+    return failure(error)

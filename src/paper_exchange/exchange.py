@@ -181,7 +181,7 @@ class Exchange:
             answer["status"] = "pending_new"
         if order.status in WORKING:
             self.floor.meet_current_price(order)
-        self.floor.look_ahead(order.symbol)
+        self.floor.look_ahead_for(order)
         self.journal.commit()
         return answer
 
