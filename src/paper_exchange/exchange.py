@@ -1,7 +1,7 @@
 """The exchange: accounts and orders on one side, the market's time on the other.
 
 Everything happens at `now`, which only `advance` moves. Each public step writes all it
-has changed in one transaction, and only then tells the tape and the listeners.
+has changed in one piece, and only then tells the tape and the listeners.
 """
 
 import json

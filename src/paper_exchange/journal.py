@@ -18,10 +18,10 @@ Listener = Callable[[Update], None]
 class Journal:
     """Market time, and everything that changed since the last commit.
 
-    A commit has all of it written in one transaction, and only then told to the tape
-    and the listeners. While `gathers` is on, the transaction is shared: what is
-    committed in one turn of the event loop is written together at its end, so that
-    requests that come together pay for one transaction. Their answers wait for it.
+    A commit has all of it written in one piece, and only then told to the tape and the
+    listeners. While `gathers` is on, the piece is shared: what is committed in one turn
+    of the event loop is written together at its end, so that requests that come together
+    pay for one write. Their answers wait for it.
     """
 
     def __init__(self, store: Store, tape: Tape, seed: int, start: int) -> None:
@@ -38,7 +38,7 @@ class Journal:
         self.gathers = False
         self._is_due = False
         self._waiting: list[asyncio.Future[None]] = []
-        self._lines: list[tuple[int, str]] = []
+        self._lines: list[tuple[int, bytes]] = []
         self._updates: list[Update] = []
         store.before_reading = self.settle
 
@@ -144,7 +144,7 @@ class Journal:
         updates, self._updates = self._updates, []
         try:
             if self._store.has_added:
-                self._store.commit(lines)
+                self._store.keep(lines)
             if lines:
                 self._tape.write([line for _, line in lines])
         except BaseException as error:  # whoever waits for the write must hear of it
