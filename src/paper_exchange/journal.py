@@ -20,8 +20,8 @@ class Journal:
 
     A commit has all of it written in one piece, and only then told to the tape and the
     listeners. While `gathers` is on, the piece is shared: what is committed in one turn
-    of the event loop is written together at its end, so that requests that come together
-    pay for one write. Their answers wait for it.
+    of the event loop is written together at its end, so requests that come together pay
+    for one write. Their answers wait for it.
     """
 
     def __init__(self, store: Store, tape: Tape, seed: int, start: int) -> None:

@@ -32,8 +32,8 @@ create index if not exists activities_by_time on activities (account, time, sequ
 """
 
 
-# So many rows are written at once: about ten milliseconds of work.
-MOST_ROWS = 1_000
+# So many rows are written at once: a few milliseconds of work.
+MOST_ROWS = 256
 
 
 def _plain(value: Any) -> str:
