@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager, suppress
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
@@ -52,7 +51,7 @@ def create(
     pacer: Pacer,
     control_token: str | None = None,
     requests_per_minute: int = 200,
-) -> Starlette:
+) -> Gate:
     """Return the application of an exchange that is ready to trade."""
 
     @asynccontextmanager
@@ -75,16 +74,6 @@ def create(
             HTTPException: _unknown_path,
             Exception: _failed,
         },
-        middleware=[
-            Middleware(
-                Gate,
-                operations=Operations(ROUTERS),
-                exchange=exchange,
-                pacer=pacer,
-                active=active,
-                per_minute=requests_per_minute,
-            )
-        ],
     )
     app.state.exchange = exchange
     app.state.pacer = pacer
@@ -96,7 +85,7 @@ def create(
     exchange.journal.listeners.append(app.state.trade_updates.publish)
     exchange.journal.is_heard = app.state.trade_updates.is_heard
     pacer.after_step.append(app.state.market_stream.publish)
-    return app
+    return Gate(app, Operations(ROUTERS), exchange, pacer, active, requests_per_minute)
 
 
 def _say_why_it_ended(task: "asyncio.Task[None]") -> None:

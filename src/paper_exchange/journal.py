@@ -12,6 +12,7 @@ from paper_exchange.store import Store
 from paper_exchange.tape import Tape
 from paper_exchange.transaction import Pending, Update
 
+SOON_SECONDS = 0.02
 Listener = Callable[[Update], None]
 
 
@@ -113,6 +114,15 @@ class Journal:
         """Put a line on the tape that changes nothing."""
         self._lines.append(self._tape.line(self.now, kind, what))
         self._settle_in_turn()
+
+    def note_soon(self, kind: str, what: dict[str, Any]) -> None:
+        """Put a line on the tape that nobody waits for, with the next ones."""
+        self._lines.append(self._tape.line(self.now, kind, what))
+        if not self.gathers:
+            self.settle()
+        elif len(self._lines) == 1:
+            # Reads are most of the requests: a write for each costs more than it tells.
+            asyncio.get_running_loop().call_later(SOON_SECONDS, self.settle)
 
     def commit(self, **facts: str) -> None:
         """Have what is pending written and told: at once, or with its turn."""

@@ -3,17 +3,19 @@
 import asyncio
 import hmac
 import logging
-import os
+import random
 import time
 from base64 import b64decode
 from binascii import Error as NotBase64
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import orjson
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from paper_exchange import faults
 from paper_exchange.accounts import Account
@@ -35,11 +37,15 @@ WRITES = frozenset(("POST", "PATCH", "PUT", "DELETE"))
 class Json(Response):
     """A JSON answer."""
 
-    media_type = "application/json"
-
-    def render(self, content: Any) -> bytes:
-        """Return the bytes of the answer."""
-        return orjson.dumps(content)
+    def __init__(self, content: Any, status_code: int = 200) -> None:
+        # Starlette would look for a type, a length and a character set to add.
+        self.status_code = status_code
+        self.background = None
+        self.body = orjson.dumps(content)
+        self.raw_headers = [
+            (b"content-length", b"%d" % len(self.body)),
+            (b"content-type", b"application/json"),
+        ]
 
 
 def error_answer(error: ApiError) -> Json:
@@ -115,12 +121,16 @@ class RateLimit:
         count = count + 1 if window == minute else 1
         self._windows[account] = (minute, count if is_on else 0)
         left = max(0, most - count) if is_on else most
-        headers = [
-            (b"x-ratelimit-limit", b"%d" % most),
-            (b"x-ratelimit-remaining", b"%d" % left),
-            (b"x-ratelimit-reset", b"%d" % ((minute + 1) * 60)),
-        ]
-        return not is_on or count <= most, headers
+        return not is_on or count <= most, _limit_headers(most, left, minute)
+
+
+@lru_cache(maxsize=64)
+def _limit_headers(most: int, left: int, minute: int) -> RawHeaders:
+    return [
+        (b"x-ratelimit-limit", b"%d" % most),
+        (b"x-ratelimit-remaining", b"%d" % left),
+        (b"x-ratelimit-reset", b"%d" % ((minute + 1) * 60)),
+    ]
 
 
 class Received(Request):
@@ -136,11 +146,11 @@ class Received(Request):
 
 
 class Gate:
-    """ASGI middleware that answers both APIs; whatever else there is passes it."""
+    """The ASGI application that answers both APIs; whatever else there is passes it."""
 
     def __init__(
         self,
-        app: ASGIApp,
+        app: Starlette,
         operations: Operations,
         exchange: Exchange,
         pacer: Pacer,
@@ -163,22 +173,30 @@ class Gate:
         """Let a request through, or answer it here."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-            return
-        journal = self._exchange.journal
-        path, method = scope["path"], scope["method"]
-        if not is_api(path):
+        elif not is_api(scope["path"]):
+            journal = self._exchange.journal
 
             async def when_settled(message: Message) -> None:
                 await journal.settled()
                 await send(message)
 
             await self._app(scope, receive, when_settled)
-            return
+        else:
+            scope["app"] = self._app
+            try:
+                await self._serve(scope, receive, send)
+            except Exception as error:  # a full disk, say: the client must hear of it
+                await _send(send, failure(error), [])
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request to one of the APIs."""
+        journal = self._exchange.journal
+        path, method = scope["path"], scope["method"]
         self._pacer.catch_up()
         # The server has the names in lower case.
         given: dict[bytes, bytes] = dict(scope["headers"])
         headers = [
-            (b"x-request-id", os.urandom(16).hex().encode()),
+            (b"x-request-id", b"%032x" % random.getrandbits(128)),
             (b"x-fill-model", self._fill_model),
         ]
         is_data = path.startswith(("/v2/stocks", "/v1"))
@@ -221,7 +239,7 @@ class Gate:
         breaks = fault is not None and fault.kind == "reset"
         await _send(send, answer, headers, breaks)
         if not watch and not is_data and path != "/v2/clock":
-            self._note(scope, b"", answer.status_code, b"")
+            journal.note_soon("request", _told(scope, answer.status_code))
 
     async def _answer(self, scope: Scope, body: bytes) -> Response:
         """Return what the API says to a request, whatever happens to it."""
@@ -275,21 +293,27 @@ class Gate:
         answer: bytes,
         is_whole: bool = True,
     ) -> None:
-        what: dict[str, Any] = {
-            "method": scope["method"],
-            "path": scope["path"],
-            "query": scope["query_string"].decode("latin-1"),
-            "status": status,
-        }
-        account = scope.get("state", {}).get("account")
-        if account is not None:
-            what["account"] = account.id
+        what = _told(scope, status)
         if body:
             what["body"] = _shown(body)
         if answer:
             # Whole answers are JSON of our own making; a fault's may be anything.
             what["answer"] = orjson.Fragment(answer) if is_whole else _shown(answer)
         self._exchange.journal.note_only("request", what)
+
+
+def _told(scope: Scope, status: int) -> dict[str, Any]:
+    """Return what the tape says of every request."""
+    what = {
+        "method": scope["method"],
+        "path": scope["path"],
+        "query": scope["query_string"].decode("latin-1"),
+        "status": status,
+    }
+    account = scope.get("state", {}).get("account")
+    if account is not None:
+        what["account"] = account.id
+    return what
 
 
 async def _send(
@@ -345,6 +369,8 @@ async def _read(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
     stated = headers.get(b"content-length", b"0")
     if not stated.isdigit() or int(stated) > LARGEST_BODY:
         raise _too_large()
+    if stated == b"0" and b"transfer-encoding" not in headers:
+        return b""
     parts, size, more = [], 0, True
     while more:
         message = await receive()
