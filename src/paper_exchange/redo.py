@@ -23,7 +23,7 @@ class Redo:
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("a+b", buffering=0)
-        self._end = self._file.seek(0, 2)
+        self.size = self._file.seek(0, 2)
         # A buffer of its own would be made for every piece.
         self._pack = msgpack.Packer(buf_size=1 << 16).pack
 
@@ -33,9 +33,9 @@ class Redo:
         head = HEAD.pack(len(content), crc32(content))
         written = self._file.write(head + content)
         if written != len(head) + len(content):
-            self._file.truncate(self._end)
+            self._file.truncate(self.size)
             raise OSError("The disk is full: the exchange's state cannot be written.")
-        self._end += written
+        self.size += written
 
     def pieces(self) -> Iterator[Any]:
         """Yield what was added; a torn piece at the end was never answered."""
@@ -52,9 +52,9 @@ class Redo:
             yield msgpack.unpackb(piece, use_list=False)
 
     def drop(self) -> None:
-        """Forget everything, which the database has now."""
+        """Forget everything, which the database has now, and what is torn."""
         self._file.truncate(0)
-        self._end = 0
+        self.size = 0
 
     def close(self) -> None:
         """Close the file."""

@@ -91,19 +91,14 @@ class Operations:
         self._exact: dict[tuple[str, str], Handler] = {}
         self._patterns: list[tuple[str, re.Pattern[str], Handler]] = []
         for router in routers:
-            for operation in router.operations:
-                if not is_api(operation.path):
+            for one in router.operations:
+                if not is_api(one.path):
                     continue
-                method, path, handler = (
-                    operation.method,
-                    operation.path,
-                    operation.handler,
-                )
-                if "{" not in path:
-                    self._exact[method, path] = handler
+                if "{" not in one.path:
+                    self._exact[one.method, one.path] = one.handler
                     continue
-                pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path))
-                self._patterns.append((method, re.compile(pattern), handler))
+                text = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(one.path))
+                self._patterns.append((one.method, re.compile(text), one.handler))
 
     def find(self, method: str, path: str) -> tuple[Handler, dict[str, str]] | None:
         """Return the handler and the parameters of a path, or None."""

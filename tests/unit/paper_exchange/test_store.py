@@ -93,13 +93,14 @@ def test_tape_lines_that_were_kept_and_not_written_are_written(
 def test_the_database_takes_what_was_kept_before_it_grows_long(
     build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "MOST_ROWS", 10)
+    monkeypatch.setattr(store, "MOST_BYTES", 20_000)
     exchange = build("one")
     account = exchange.create_account("key", "secret", Decimal(100_000))
     for number in range(25):
         exchange.submit(account, order(number))
     copy = killed(tmp_path / "one", tmp_path / "copy")
-    assert 10 <= in_database(copy) < 25
+    assert 5 <= in_database(copy) < 25
+    assert (copy / "exchange.redo").stat().st_size < 25_000
     found, _ = reopened(copy)
     assert len(list(found.open_orders())) == 25
     found.close()
