@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager, suppress
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
@@ -22,9 +21,9 @@ from paper_exchange.api import (
     trade_updates,
     watchlists,
 )
-from paper_exchange.api.http import Gate, Json, error_answer
+from paper_exchange.api.http import Gate, Json, error_answer, failure, unknown_path
 from paper_exchange.api.openapi import described
-from paper_exchange.api.routing import routes
+from paper_exchange.api.routing import Operations, routes
 from paper_exchange.errors import ApiError
 from paper_exchange.exchange import Exchange
 from paper_exchange.faults import Faults
@@ -52,7 +51,7 @@ def create(
     pacer: Pacer,
     control_token: str | None = None,
     requests_per_minute: int = 200,
-) -> Starlette:
+) -> Gate:
     """Return the application of an exchange that is ready to trade."""
 
     @asynccontextmanager
@@ -75,15 +74,6 @@ def create(
             HTTPException: _unknown_path,
             Exception: _failed,
         },
-        middleware=[
-            Middleware(
-                Gate,
-                exchange=exchange,
-                pacer=pacer,
-                active=active,
-                per_minute=requests_per_minute,
-            )
-        ],
     )
     app.state.exchange = exchange
     app.state.pacer = pacer
@@ -95,7 +85,7 @@ def create(
     exchange.journal.listeners.append(app.state.trade_updates.publish)
     exchange.journal.is_heard = app.state.trade_updates.is_heard
     pacer.after_step.append(app.state.market_stream.publish)
-    return app
+    return Gate(app, Operations(ROUTERS), exchange, pacer, active, requests_per_minute)
 
 
 def _say_why_it_ended(task: "asyncio.Task[None]") -> None:
@@ -113,13 +103,7 @@ async def _refused(_: Request, error: Exception) -> Response:
 
 
 async def _unknown_path(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    message = "endpoint not found." if error.status_code == 404 else error.detail
-    code = error.status_code * 100_000 + 10_000
-    answer = Json({"code": code, "message": message}, status_code=error.status_code)
-    if error.status_code == 405:
-        answer.headers["Allow"] = ", ".join(sorted(_methods(request)))
-    return answer
+    return unknown_path(_methods(request))
 
 
 def _methods(request: Request) -> set[str]:
@@ -133,8 +117,4 @@ def _methods(request: Request) -> set[str]:
 
 
 async def _failed(_: Request, error: Exception) -> Response:
-    LOG.error("A request failed.", exc_info=error)
-    return Json(
-        {"code": 50010000, "message": "internal server error occurred"},
-        status_code=500,
-    )
+    return failure(error)

@@ -23,6 +23,8 @@ class Book:
         self._heap: list[tuple[int, str, int, Point]] = []
         self._version: dict[str, int] = {}
         self._reach: dict[str, _Reach] = {}
+        self._looked: dict[str, tuple[int, bool]] = {}
+        """Until when, and in which hours, each symbol's next price was looked up."""
 
     def __len__(self) -> int:
         return sum(map(len, self._orders.values()))
@@ -71,12 +73,28 @@ class Book:
                 found.append(order)
         return sorted(found, key=lambda order: order.sequence)
 
+    def knows_next(self, symbol: str, until: int, extended: bool) -> bool:
+        """Whether no new order acts at a price that was not looked for already.
+
+        That was done for the prices up to `until`, in the session or outside it.
+        """
+        reach = self._reach.get(symbol)
+        if reach is None or self._looked.get(symbol) != (until, extended):
+            return False
+        for order in reach.fresh.values():
+            rises_to, falls_to = _reach(order)
+            if rises_to < reach.rises_to or falls_to > reach.falls_to:
+                return False
+        reach.fresh.clear()
+        return True
+
     def look_ahead(
         self, symbol: str, after: int, until: int, day: TradingDay, extended: bool
     ) -> None:
         """Find the next price after an instant and up to another that may matter."""
         version = self._version[symbol] = self._version.get(symbol, 0) + 1
         rises_to, falls_to = self._reach_of(symbol, extended)
+        self._looked[symbol] = until, extended
         if rises_to == inf and falls_to == -inf:
             return
         point = self._market.next_reaching(
@@ -103,6 +121,7 @@ class Book:
     def clear(self) -> None:
         """Forget every price that was looked up."""
         self._heap.clear()
+        self._looked.clear()
 
     def next_time(self) -> int | None:
         """Return when a price next matters to an order, as far as was looked ahead."""
@@ -118,6 +137,7 @@ class Book:
         while self._heap and self._heap[0][0] <= until:
             _, symbol, version, point = heapq.heappop(self._heap)
             if self._version.get(symbol) == version:
+                self._looked.pop(symbol, None)
                 return symbol, point
         return None
 
@@ -130,6 +150,15 @@ class _Reach:
     fresh: dict[str, Order]
     rises_to: float = inf
     falls_to: float = -inf
+
+
+def only_rests(order: Order, price: float) -> bool:
+    """Whether a limit order is too far from a price to do anything but rest."""
+    limit, waits = order.limit_price, order.time_in_force in ("day", "gtc")
+    if order.type != "limit" or limit is None or not waits or order.quantity is None:
+        return False
+    distance = price - float(limit)
+    return (distance if order.is_buy else -distance) > ROUNDING
 
 
 def _reach(order: Order) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """The exchange: accounts and orders on one side, the market's time on the other.
 
 Everything happens at `now`, which only `advance` moves. Each public step writes all it
-has changed in one transaction, and only then tells the tape and the listeners.
+has changed in one piece, and only then tells the tape and the listeners.
 """
 
 import json
@@ -181,7 +181,7 @@ class Exchange:
             answer["status"] = "pending_new"
         if order.status in WORKING:
             self.floor.meet_current_price(order)
-        self.floor.look_ahead(order.symbol)
+        self.floor.look_ahead_for(order)
         self.journal.commit()
         return answer
 

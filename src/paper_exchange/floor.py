@@ -7,7 +7,7 @@ from typing import Any
 from paper_exchange import complex_orders, instants, numbers
 from paper_exchange.accounts import Account
 from paper_exchange.arrivals import Arrivals
-from paper_exchange.book import Book
+from paper_exchange.book import Book, only_rests
 from paper_exchange.hours import TradingHours
 from paper_exchange.identity import Identity
 from paper_exchange.journal import Journal
@@ -202,6 +202,15 @@ class Floor:
                 not window[1],
             )
 
+    def look_ahead_for(self, order: Order) -> None:
+        """Find the next price that matters to a symbol with a new order."""
+        now = self._journal.now
+        window = self.hours.window(now)
+        if window is not None and not self._book.knows_next(
+            order.symbol, self.hours.next_boundary(now) - 1, not window[1]
+        ):
+            self.look_ahead(order.symbol)
+
     def look_ahead_everywhere(self, after: int) -> None:
         """Find the next price for every symbol anew."""
         self._book.clear()
@@ -226,8 +235,13 @@ class Floor:
             if regular
             else self._market.last(order.symbol, now)
         )
-        if point is not None:
+        if point is None:
+            return
+        if not only_rests(order, point.price):
             self._meet(order, point, now)
+        elif not order.resting:
+            order.resting = True
+            self.changed(order)
 
     def meet_close(self, order: Order, point: Point, closing: int) -> None:
         """Let an order for the close meet the last price of a session."""

@@ -18,6 +18,8 @@ class TradingHours:
     def __init__(self, sessions: Sessions, end: int) -> None:
         self._sessions = sessions
         self._end = end
+        self._asked: int | None = None
+        self._answer: tuple[TradingDay, bool] | None = None
         self._boundaries = sorted(
             instant
             for day in sessions.days
@@ -33,6 +35,12 @@ class TradingHours:
 
     def window(self, now: int) -> tuple[TradingDay, bool] | None:
         """Return the day that trades now and whether it is in its regular session."""
+        # Every step of an order's life asks, and few of them at another time.
+        if now != self._asked:
+            self._asked, self._answer = now, self._window(now)
+        return self._answer
+
+    def _window(self, now: int) -> tuple[TradingDay, bool] | None:
         day = self._sessions.begun(now)
         if day is None or not begin(day) <= now < finish(day):
             return None

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 from hashlib import blake2b
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import NAMESPACE_URL, uuid5
 
 
 class Identity:
@@ -19,8 +19,13 @@ class Identity:
 
     def derived(self, name: str) -> str:
         """Return the id that always belongs to a name."""
-        digest = blake2b(f"{self._seed}:{name}".encode(), digest_size=16).digest()
-        return str(UUID(bytes=digest, version=4))
+        digest = blake2b(f"{self._seed}:{name}".encode(), digest_size=16).hexdigest()
+        # Version 4 of RFC 9562: four bits say so, and two its variant.
+        variant = "89ab"[int(digest[16], 16) & 3]
+        return (
+            f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-"
+            f"{variant}{digest[17:20]}-{digest[20:]}"
+        )
 
 
 @lru_cache(maxsize=20_000)

@@ -38,6 +38,7 @@ def to_datetime(instant: int) -> datetime:
     return _EPOCH + timedelta(microseconds=instant // MICROSECOND)
 
 
+@lru_cache(maxsize=4096)
 def rfc3339(instant: int) -> str:
     """Return an instant as the trading and data APIs write it: UTC, up to 9 digits."""
     whole, fraction = divmod(instant, SECOND)

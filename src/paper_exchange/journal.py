@@ -12,16 +12,17 @@ from paper_exchange.store import Store
 from paper_exchange.tape import Tape
 from paper_exchange.transaction import Pending, Update
 
+SOON_SECONDS = 0.02
 Listener = Callable[[Update], None]
 
 
 class Journal:
     """Market time, and everything that changed since the last commit.
 
-    A commit has all of it written in one transaction, and only then told to the tape
-    and the listeners. While `gathers` is on, the transaction is shared: what is
-    committed in one turn of the event loop is written together at its end, so that
-    requests that come together pay for one transaction. Their answers wait for it.
+    A commit has all of it written in one piece, and only then told to the tape and the
+    listeners. While `gathers` is on, the piece is shared: what is committed in one turn
+    of the event loop is written together at its end, so requests that come together pay
+    for one write. Their answers wait for it.
     """
 
     def __init__(self, store: Store, tape: Tape, seed: int, start: int) -> None:
@@ -38,7 +39,7 @@ class Journal:
         self.gathers = False
         self._is_due = False
         self._waiting: list[asyncio.Future[None]] = []
-        self._lines: list[tuple[int, str]] = []
+        self._lines: list[tuple[int, bytes]] = []
         self._updates: list[Update] = []
         store.before_reading = self.settle
 
@@ -114,6 +115,15 @@ class Journal:
         self._lines.append(self._tape.line(self.now, kind, what))
         self._settle_in_turn()
 
+    def note_soon(self, kind: str, what: dict[str, Any]) -> None:
+        """Put a line on the tape that nobody waits for, with the next ones."""
+        self._lines.append(self._tape.line(self.now, kind, what))
+        if not self.gathers:
+            self.settle()
+        elif len(self._lines) == 1:
+            # Reads are most of the requests: a write for each costs more than it tells.
+            asyncio.get_running_loop().call_later(SOON_SECONDS, self.settle)
+
     def commit(self, **facts: str) -> None:
         """Have what is pending written and told: at once, or with its turn."""
         pending, self._pending = self._pending, Pending()
@@ -144,7 +154,7 @@ class Journal:
         updates, self._updates = self._updates, []
         try:
             if self._store.has_added:
-                self._store.commit(lines)
+                self._store.keep(lines)
             if lines:
                 self._tape.write([line for _, line in lines])
         except BaseException as error:  # whoever waits for the write must hear of it

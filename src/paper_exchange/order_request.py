@@ -13,8 +13,8 @@ LONGEST_CLIENT_ID = 128
 CLASSES = ("", "simple", "bracket", "oco", "oto")
 INTENTS = ("buy_to_open", "buy_to_close", "sell_to_open", "sell_to_close")
 SIDES = frozenset(get_args(Side))
-TYPES = frozenset(OrderType)
-TIMES_IN_FORCE = frozenset(TimeInForce)
+TYPES = {str(one): one for one in OrderType}
+TIMES_IN_FORCE = {str(one): one for one in TimeInForce}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +89,8 @@ def read(body: Any) -> OrderRequest:
     request = OrderRequest(
         symbol=_text(body, "symbol"),
         side="buy" if side == "buy" else "sell",
-        type=OrderType(kind),
-        time_in_force=TimeInForce(force),
+        type=TYPES[kind],
+        time_in_force=TIMES_IN_FORCE[force],
         **{
             name: numbers.read(key, body.get(key))
             for name, key in (

@@ -10,14 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from paper_exchange.exchange import Exchange
-from paper_exchange.instants import HOUR, MINUTE, SECOND
+from paper_exchange.instants import MINUTE, SECOND
 
 TICK_SECONDS = 0.02
 # Time passes this long around a session when closed hours are skipped.
 LINGER = MINUTE
 # A killed process comes back at the end of the time it had reserved, never before.
 LEASE_SECONDS = 1.0
-STRIDE = HOUR
+# What happens in one stride is kept in one piece, which needs memory.
+STRIDE = 10 * MINUTE
 FASTEST = 100_000.0
 
 

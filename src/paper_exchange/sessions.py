@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from paper_exchange import instants
+from paper_exchange import instants, nyse
 from paper_exchange.errors import StartRefused
 from trading_core.calendar import Calendar
 
@@ -100,10 +100,13 @@ class Sessions:
 
 
 def load(path: Path, first: date, last: date) -> Sessions:
-    """Return the sessions between two dates, computed once and kept in a file.
+    """Return the sessions between two dates.
 
-    The computation loads pandas, so it runs in a process of its own.
+    Years that the rules do not cover are computed once and kept in a file. That loads
+    pandas, so it is done by a process of its own.
     """
+    if nyse.covers(first, last):
+        return Sessions(Calendar(nyse.sessions(first, last)))
     wanted = [first.isoformat(), last.isoformat()]
     try:
         kept = json.loads(path.read_text("utf-8"))

@@ -1,4 +1,4 @@
-"""What survives the process: one SQLite file, written before anything is answered."""
+"""What survives the process: a SQLite file, and a file of what it will take next."""
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,6 +11,7 @@ import orjson
 from paper_exchange.accounts import Account
 from paper_exchange.errors import StartRefused
 from paper_exchange.orders import Order
+from paper_exchange.redo import Redo
 
 VERSION = 1
 SCHEMA = """
@@ -31,30 +32,44 @@ create index if not exists activities_by_time on activities (account, time, sequ
 """
 
 
+# So much is taken into the database at once: some 300 orders, a few milliseconds.
+MOST_BYTES = 1_000_000
+
+
 def _plain(value: Any) -> str:
     return str(value)
 
 
 @dataclass(slots=True)
 class Changes:
-    """What one transaction writes."""
+    """What one step has changed."""
 
     facts: dict[str, str] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     activities: list[tuple[str, int, int, dict[str, Any]]] = field(default_factory=list)
     """Account, time, sequence and body."""
-    tape: list[tuple[int, str]] = field(default_factory=list)
+    tape: list[tuple[int, bytes]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class _Rows:
-    """What waits for a commit, as it was when its step was done."""
+    """What waits to be written, as it was when its step was done."""
 
     facts: dict[str, str] = field(default_factory=dict)
     accounts: dict[str, bytes] = field(default_factory=dict)
     orders: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     activities: list[tuple[Any, ...]] = field(default_factory=list)
+    names: set[tuple[str, str]] = field(default_factory=set)
+    """Account and client's id of each order."""
+
+    def take(self, later: "_Rows") -> None:
+        """Take what changed later."""
+        self.facts |= later.facts
+        self.accounts |= later.accounts
+        self.orders |= later.orders
+        self.names.update((row[1], row[3]) for row in later.orders.values())
+        self.activities += later.activities
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +90,18 @@ class OrderFilter:
 
 
 class Store:
-    """The SQLite file; WAL, so a killed process loses nothing it has committed.
+    """The SQLite file (WAL), and beside it what was kept since its last transaction.
 
-    `add` takes what one step has changed, `commit` writes all that was added. Whoever
-    reads sees everything that was added: `before_reading` has it committed.
+    `add` takes what one step has changed, and `keep` makes all that was added outlive
+    the process. Whoever reads sees everything that was added: `before_reading` has it
+    kept, and a transaction takes it into the database.
     """
 
     def __init__(self, path: Path) -> None:
         self.before_reading: Callable[[], None] = lambda: None
         self._added: _Rows | None = None
+        self._kept = _Rows()
+        self._unflushed: list[tuple[int, bytes]] = []
         try:
             self._connection = sqlite3.connect(path, isolation_level=None)
             run = self._connection.execute
@@ -99,17 +117,25 @@ class Store:
                 f"{path} cannot be used: {error}. Is another exchange running on this "
                 "data directory? Stop it or choose another --data-dir."
             ) from error
+        self._redo = Redo(path.with_suffix(".redo"))
+        for lines, *rows in self._redo.pieces():
+            facts, accounts, orders, activities = rows
+            self._kept.take(_Rows(facts, accounts, orders, list(activities)))
+            self._unflushed = lines
+        self._commit()
 
     def close(self) -> None:
-        """Close the file."""
+        """Have everything in the database, and close the files."""
+        self._commit()
         self._connection.close()
+        self._redo.close()
 
     def facts(self) -> dict[str, str]:
         """Return the named values."""
         return dict(self._read("select name, value from facts"))
 
     def add(self, changes: Changes) -> None:
-        """Take what a step has changed for the next commit."""
+        """Take what a step has changed."""
         if self._added is None:
             self._added = _Rows()
         added = self._added
@@ -118,6 +144,7 @@ class Store:
             added.accounts[account.id] = orjson.dumps(account.record())
         for order in changes.orders.values():
             added.orders[order.id] = _order_row(order)
+            added.names.add((order.account, order.client_order_id))
         for account_id, time, sequence, body in changes.activities:
             kind = body["activity_type"]
             row = (body["id"], account_id, kind, time, sequence, orjson.dumps(body))
@@ -125,52 +152,58 @@ class Store:
 
     @property
     def has_added(self) -> bool:
-        """Whether something waits for a commit."""
+        """Whether something waits to be kept."""
         return self._added is not None
 
-    def commit(self, tape: list[tuple[int, str]]) -> None:
-        """Write what was added, and the tape's next lines, or nothing of it."""
+    def keep(self, tape: list[tuple[int, bytes]]) -> None:
+        """Let what was added, and the tape's next lines, outlive the process.
+
+        All of it does, or nothing. Lines kept before are in their own file by now.
+        """
+        if self._redo.size >= MOST_BYTES:
+            self._commit()
         added, self._added = self._added or _Rows(), None
-        if tape:
-            # Those of the transaction before have reached the file by now.
-            added.facts["tape"] = orjson.dumps(tape).decode()
+        self._redo.add(
+            (tape, added.facts, added.accounts, added.orders, added.activities)
+        )
+        self._kept.take(added)
+
+    def _commit(self) -> None:
+        """Write what was kept into the database."""
+        if not self._redo.size:
+            return
+        kept = self._kept
         run, many = self._connection.execute, self._connection.executemany
         run("begin immediate")
         try:
-            many("insert or replace into facts values (?, ?)", added.facts.items())
-            if added.accounts:
-                many(
-                    "insert or replace into accounts values (?, ?)",
-                    added.accounts.items(),
-                )
-            if added.orders:
-                many(
-                    "insert into orders values (?,?,?,?,?,?,?,?,?,?) on conflict (id) "
-                    "do update set is_open = excluded.is_open, body = excluded.body, "
-                    "parent = excluded.parent",
-                    added.orders.values(),
-                )
-            if added.activities:
-                many(
-                    "insert into activities values (?,?,?,?,?,?)",
-                    added.activities,
-                )
+            many("insert or replace into facts values (?, ?)", kept.facts.items())
+            many("insert or replace into accounts values (?, ?)", kept.accounts.items())
+            many(
+                "insert into orders values (?,?,?,?,?,?,?,?,?,?) on conflict (id) "
+                "do update set is_open = excluded.is_open, body = excluded.body, "
+                "parent = excluded.parent",
+                kept.orders.values(),
+            )
+            # A process killed right after this finds them kept, and comes here again.
+            many(
+                "insert or replace into activities values (?,?,?,?,?,?)",
+                kept.activities,
+            )
             run("commit")
         except BaseException:  # whatever it was, nothing half-written may stay
             run("rollback")
             raise
+        self._redo.drop()
+        self._kept = _Rows()
 
     def accounts(self) -> list[Account]:
         """Return every account."""
         rows = self._read("select body from accounts order by rowid")
         return [Account.from_record(orjson.loads(body)) for (body,) in rows]
 
-    def unflushed_tape(self) -> list[tuple[int, str]]:
-        """Return the tape lines of the last transaction."""
-        return [
-            (number, line)
-            for number, line in orjson.loads(self.facts().get("tape", "[]"))
-        ]
+    def unflushed_tape(self) -> list[tuple[int, bytes]]:
+        """Return the tape lines that were kept last, which may not be in the file."""
+        return self._unflushed
 
     def open_orders(self) -> Iterator[Order]:
         """Yield every order that is not finished, oldest first."""
@@ -191,14 +224,15 @@ class Store:
         """Whether an order of an account carries a client's id.
 
         Every new order asks this, so it looks at what was added instead of having it
-        committed.
+        written.
         """
-        added = self._added.orders.values() if self._added else ()
-        if any(row[1] == account and row[3] == client_order_id for row in added):
+        name = account, client_order_id
+        if name in self._kept.names:
+            return True
+        if self._added is not None and name in self._added.names:
             return True
         found = self._connection.execute(
-            "select 1 from orders where account = ? and client_order_id = ?",
-            (account, client_order_id),
+            "select 1 from orders where account = ? and client_order_id = ?", name
         )
         return found.fetchone() is not None
 
@@ -275,6 +309,7 @@ class Store:
     def _read(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Return the rows of a query, with everything in them that was added."""
         self.before_reading()
+        self._commit()
         return self._connection.execute(sql, values)
 
     def _one(self, condition: str, *values: str) -> Order | None:

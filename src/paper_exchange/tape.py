@@ -11,11 +11,11 @@ from paper_exchange.instants import rfc3339
 class Tape:
     """`tape.jsonl`: a sequence number, the market time, a kind and what it was.
 
-    Lines of a transaction are handed to the store with it and reach the file after the
-    commit; what a killed process had committed but not written is added at the start.
+    Lines are handed to the store with the changes they tell of, and reach the file when
+    those are kept; what a killed process did not come to write is added at the start.
     """
 
-    def __init__(self, path: Path, unflushed: list[tuple[int, str]]) -> None:
+    def __init__(self, path: Path, unflushed: list[tuple[int, bytes]]) -> None:
         self._sequence = _last_sequence(path)
         missing = [line for number, line in unflushed if number > self._sequence]
         self._file = path.open("ab")
@@ -23,15 +23,15 @@ class Tape:
             self._sequence = unflushed[-1][0]
             self.write(missing)
 
-    def line(self, now: int, kind: str, what: dict[str, Any]) -> tuple[int, str]:
+    def line(self, now: int, kind: str, what: dict[str, Any]) -> tuple[int, bytes]:
         """Return the next line with its number."""
         self._sequence += 1
         entry = {"sequence": self._sequence, "time": rfc3339(now), "kind": kind, **what}
-        return self._sequence, orjson.dumps(entry, default=str).decode()
+        return self._sequence, orjson.dumps(entry, default=str)
 
-    def write(self, lines: list[str]) -> None:
+    def write(self, lines: list[bytes]) -> None:
         """Add lines to the file."""
-        self._file.write("".join(f"{line}\n" for line in lines).encode())
+        self._file.write(b"\n".join([*lines, b""]))
         self._file.flush()
 
     @property

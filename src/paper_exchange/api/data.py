@@ -33,7 +33,8 @@ _ADJUSTMENT = re.compile(
 DAY_FRAME = bars.timeframe("1Day")
 MINUTE_FRAME = bars.timeframe("1Min")
 
-Rows = Callable[[str, int, int, bool], Iterator[Row]]
+Rows = Callable[[str, int, int, bool], Iterator[tuple[int, Any]]]
+"""What a page is made of: labels, and what is answered of each as `orjson` takes it."""
 
 
 def _query(request: Request) -> Exchange:
@@ -103,7 +104,7 @@ def _token(request: Request, symbols: list[str]) -> tuple[str, int] | None:
 
 def _page(
     request: Request, symbols: list[str], rows: Rows
-) -> tuple[dict[str, list[dict[str, Any]]], str | None]:
+) -> tuple[dict[str, list[Any]], str | None]:
     """Return one page, sorted by symbol and then time, and the token of the next."""
     exchange = exchange_of(request)
     now = exchange.now
@@ -117,7 +118,7 @@ def _page(
         raise malformed("end should not be before start")
     limit, newest_first = _limit(request), sort == "desc"
     begun = _token(request, symbols)
-    page: dict[str, list[dict[str, Any]]] = {}
+    page: dict[str, list[Any]] = {}
     left, last = limit, None
     for symbol in symbols:
         if symbol not in exchange.market.listings:
@@ -159,10 +160,14 @@ def _bars(request: Request) -> Rows:
         {"split", "dividend"} if "all" in named else {"split", "dividend"} & set(named)
     )
 
-    def rows(symbol: str, start: int, end: int, newest_first: bool) -> Iterator[Row]:
+    def rows(
+        symbol: str, start: int, end: int, newest_first: bool
+    ) -> Iterator[tuple[int, Any]]:
         market, now = exchange.market, exchange.now
-        found = bars.rows(market, symbol, frame, start, end, now, newest_first)
-        return bars.adjusted(found, market, symbol, now, kinds) if kinds else found
+        wanted = (market, symbol, frame, start, end, now, newest_first)
+        if market.is_scaled(symbol, kinds):
+            return bars.adjusted(bars.rows(*wanted), market, symbol, now, kinds)
+        return bars.encoded(*wanted) if frame.is_intraday else bars.rows(*wanted)
 
     return rows
 

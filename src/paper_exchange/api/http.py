@@ -2,47 +2,70 @@
 
 import asyncio
 import hmac
+import logging
+import random
 import time
 from base64 import b64decode
 from binascii import Error as NotBase64
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
-from uuid import uuid4
 
 import orjson
-from starlette.datastructures import Headers
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from paper_exchange import faults
 from paper_exchange.accounts import Account
+from paper_exchange.api.routing import Operations, is_api
 from paper_exchange.errors import ApiError, invalid, malformed
 from paper_exchange.exchange import Exchange
 from paper_exchange.faults import Fault, Faults
 from paper_exchange.pacer import Pacer
 
+LOG = logging.getLogger(__name__)
 LARGEST_BODY = 1_000_000
 PER_MINUTE = 200
 # Faster than this a client is driven step by step and must never be held up.
 FASTEST_LIMITED = 120
-Answer = tuple[int, bytes, bytes]
-"""Status, content type and body."""
+RawHeaders = list[tuple[bytes, bytes]]
 WRITES = frozenset(("POST", "PATCH", "PUT", "DELETE"))
 
 
 class Json(Response):
     """A JSON answer."""
 
-    media_type = "application/json"
-
-    def render(self, content: Any) -> bytes:
-        """Return the bytes of the answer."""
-        return orjson.dumps(content)
+    def __init__(self, content: Any, status_code: int = 200) -> None:
+        # Starlette would look for a type, a length and a character set to add.
+        self.status_code = status_code
+        self.background = None
+        self.body = orjson.dumps(content)
+        self.raw_headers = [
+            (b"content-length", b"%d" % len(self.body)),
+            (b"content-type", b"application/json"),
+        ]
 
 
 def error_answer(error: ApiError) -> Json:
     """Return an error in Alpaca's form."""
     return Json(error.body(), status_code=error.status)
+
+
+def unknown_path(methods: set[str]) -> Json:
+    """Return the answer to a path that is not there, or has only other methods."""
+    if not methods:
+        return error_answer(ApiError(404, 40410000, "endpoint not found."))
+    answer = error_answer(ApiError(405, 40510000, "Method Not Allowed"))
+    answer.headers["Allow"] = ", ".join(sorted(methods))
+    return answer
+
+
+def failure(error: Exception) -> Json:
+    """Return the answer to a request that failed by a defect, which goes to the log."""
+    LOG.error("A request failed.", exc_info=error)
+    return error_answer(ApiError(500, 50010000, "internal server error occurred"))
 
 
 async def json_body(request: Request) -> Any:
@@ -87,7 +110,7 @@ class RateLimit:
         self._per_minute = per_minute
         self._windows: dict[str, tuple[int, int]] = {}
 
-    def take(self, account: str) -> tuple[bool, dict[str, str]]:
+    def take(self, account: str) -> tuple[bool, RawHeaders]:
         """Count a request; say whether it may pass, and what the headers say."""
         pacer = self._pacer
         is_on = pacer.is_running and pacer.speed <= FASTEST_LIMITED
@@ -98,31 +121,49 @@ class RateLimit:
         count = count + 1 if window == minute else 1
         self._windows[account] = (minute, count if is_on else 0)
         left = max(0, most - count) if is_on else most
-        headers = {
-            "X-RateLimit-Limit": str(most),
-            "X-RateLimit-Remaining": str(left),
-            "X-RateLimit-Reset": str((minute + 1) * 60),
-        }
-        return not is_on or count <= most, headers
+        return not is_on or count <= most, _limit_headers(most, left, minute)
+
+
+@lru_cache(maxsize=64)
+def _limit_headers(most: int, left: int, minute: int) -> RawHeaders:
+    return [
+        (b"x-ratelimit-limit", b"%d" % most),
+        (b"x-ratelimit-remaining", b"%d" % left),
+        (b"x-ratelimit-reset", b"%d" % ((minute + 1) * 60)),
+    ]
+
+
+class Received(Request):
+    """A request whose body was read already."""
+
+    def __init__(self, scope: Scope, body: bytes) -> None:
+        super().__init__(scope)
+        self._received = body
+
+    async def body(self) -> bytes:
+        """Return the body."""
+        return self._received
 
 
 class Gate:
-    """ASGI middleware around both APIs."""
+    """The ASGI application that answers both APIs; whatever else there is passes it."""
 
     def __init__(
         self,
-        app: ASGIApp,
+        app: Starlette,
+        operations: Operations,
         exchange: Exchange,
         pacer: Pacer,
         active: Faults,
         per_minute: int,
     ) -> None:
         self._app = app
+        self._operations = operations
         self._exchange = exchange
-        self._fill_model = exchange.market.fill_model.name
+        self._fill_model = exchange.market.fill_model.name.encode()
         self._pacer = pacer
         self._faults = active
-        self._remembered: dict[tuple[str, str, bytes], tuple[float, Answer]] = {}
+        self._remembered: dict[tuple[str, str, bytes], tuple[float, Response]] = {}
         self._limits = {
             "trading": RateLimit(pacer, per_minute),
             "data": RateLimit(pacer, per_minute),
@@ -132,122 +173,111 @@ class Gate:
         """Let a request through, or answer it here."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-            return
-        journal = self._exchange.journal
-        if not is_api(scope["path"]):
+        elif not is_api(scope["path"]):
+            journal = self._exchange.journal
 
             async def when_settled(message: Message) -> None:
                 await journal.settled()
                 await send(message)
 
             await self._app(scope, receive, when_settled)
-            return
-        self._pacer.catch_up()
-        headers = {"X-Request-ID": uuid4().hex, "X-Fill-Model": self._fill_model}
-        request_headers = Headers(scope=scope)
+        else:
+            scope["app"] = self._app
+            try:
+                await self._serve(scope, receive, send)
+            except Exception as error:  # a full disk, say: the client must hear of it
+                await _send(send, failure(error), [])
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request to one of the APIs."""
+        journal = self._exchange.journal
         path, method = scope["path"], scope["method"]
+        self._pacer.catch_up()
+        # The server has the names in lower case.
+        given: dict[bytes, bytes] = dict(scope["headers"])
+        headers = [
+            (b"x-request-id", b"%032x" % random.getrandbits(128)),
+            (b"x-fill-model", self._fill_model),
+        ]
         is_data = path.startswith(("/v2/stocks", "/v1"))
         try:
-            account = account_of(self._exchange, request_headers)
+            account = account_of(self._exchange, given)
             may_pass, limits = self._limits["data" if is_data else "trading"].take(
                 account.id
             )
-            headers |= limits
+            headers += limits
             if not may_pass:
                 raise ApiError(429, 42910000, "rate limit exceeded")
-            body = await _read(request_headers, receive)
+            body = await _read(given, receive)
         except ApiError as error:
             if method in WRITES:
                 await _drain(receive)
-            self._note(scope, b"", error.status, orjson.dumps(error.body()))
-            answer = error_answer(error)
-            answer.headers.update(headers)
+            refusal = error_answer(error)
+            self._note(scope, b"", error.status, bytes(refusal.body))
             await journal.settled()
-            await answer(scope, receive, send)
+            await _send(send, refusal, headers)
             return
         scope.setdefault("state", {})["account"] = account
         watch = method in WRITES and not is_data
         if method == "GET" and (old := self._stale(scope, account)) is not None:
-            await _send(send, *old)
+            await _send(send, old, [])
             return
         fault = self._faults.for_request(method, path, body)
-        status, answered = 500, bytearray()
-        start: Message | None = None
-
-        async def answer_with_headers(message: Message) -> None:
-            nonlocal status, start
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                extra = [
-                    (name.lower().encode(), value.encode())
-                    for name, value in headers.items()
-                ]
-                start = {**message, "headers": [*message["headers"], *extra]}
-                return
-            if watch:
-                answered.extend(message.get("body", b""))
-                if not message.get("more_body"):
-                    # On the tape before the client can know of it.
-                    whole = fault is None
-                    self._note(scope, body, status, bytes(answered), whole)
-            # Nobody hears of what a killed process might lose.
-            await journal.settled()
-            if start is not None:
-                await send(start)
-                start = None
-            await send(message)
-
         if fault is None:
-            await self._app(scope, _again(body, receive), answer_with_headers)
+            answer = await self._answer(scope, body)
         else:
             journal.note_only("fault", {"path": path, **fault.record()})
             if fault.kind == "429_without_headers":
                 headers.clear()
-            await self._struck(fault, scope, body, receive, answer_with_headers)
+            answer = await self._struck(fault, scope, body)
+        if watch:
+            # On the tape before the client can know of it.
+            content, is_whole = bytes(answer.body), fault is None
+            self._note(scope, body, answer.status_code, content, is_whole)
+        # Nobody hears of what a killed process might lose.
+        await journal.settled()
+        breaks = fault is not None and fault.kind == "reset"
+        await _send(send, answer, headers, breaks)
         if not watch and not is_data and path != "/v2/clock":
-            self._note(scope, b"", status, b"")
+            journal.note_soon("request", _told(scope, answer.status_code))
 
-    async def _struck(
-        self, fault: Fault, scope: Scope, body: bytes, receive: Receive, send: Send
-    ) -> None:
-        """Answer a request as a fault has it."""
+    async def _answer(self, scope: Scope, body: bytes) -> Response:
+        """Return what the API says to a request, whatever happens to it."""
+        found = self._operations.find(scope["method"], scope["path"])
+        if found is None:
+            return unknown_path(self._operations.methods(scope["path"]))
+        handler, scope["path_params"] = found
+        try:
+            return await handler(Received(scope, body))
+        except ApiError as error:
+            return error_answer(error)
+        except Exception as error:  # a defect of ours is answered in Alpaca's form too
+            return failure(error)
+
+    async def _struck(self, fault: Fault, scope: Scope, body: bytes) -> Response:
+        """Return the answer to a request as a fault has it."""
         if fault.kind in faults.BEFORE:
-            await _send(send, *faults.refusal(fault.kind))
-            return
+            return _made(*faults.refusal(fault.kind))
         if fault.kind == "hang_before_accepting":
             await asyncio.sleep(fault.seconds)
-        status, content_type, answer = 500, b"application/json", bytearray()
-
-        async def keep(message: Message) -> None:
-            nonlocal status, content_type
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                content_type = dict(message["headers"]).get(
-                    b"content-type", content_type
-                )
-            else:
-                answer.extend(message.get("body", b""))
-
-        await self._app(scope, _again(body, receive), keep)
+        answer = await self._answer(scope, body)
         if fault.kind == "stale":
             until = time.monotonic() + fault.seconds
             key = (scope["state"]["account"].id, scope["path"], scope["query_string"])
-            self._remembered[key] = until, (status, content_type, bytes(answer))
+            self._remembered[key] = until, answer
         if fault.kind == "hang_after_accepting":
             await asyncio.sleep(fault.seconds)
         if fault.kind == "504_after_accepting":
-            await _send(send, *faults.refusal(fault.kind))
-        elif fault.kind == "reset":
-            # Fewer bytes than announced: the server breaks the connection off.
-            await _send(send, status, content_type, bytes(answer), is_whole=False)
-        elif fault.kind in faults.AFTER:
-            content = faults.damaged(fault, bytes(answer))
-            await _send(send, status, content_type, content)
-        else:
-            await _send(send, status, content_type, bytes(answer))
+            return _made(*faults.refusal(fault.kind))
+        if fault.kind in faults.AFTER and fault.kind != "reset":
+            content = faults.damaged(fault, bytes(answer.body))
+            return _made(answer.status_code, b"application/json", content)
+        return answer
 
-    def _stale(self, scope: Scope, account: Account) -> Answer | None:
+    def _stale(self, scope: Scope, account: Account) -> Response | None:
         """Return what a read was answered before, while a fault keeps it."""
+        if not self._remembered:
+            return None
         key = (account.id, scope["path"], scope["query_string"])
         until, answer = self._remembered.get(key, (0.0, None))
         if time.monotonic() < until:
@@ -263,15 +293,7 @@ class Gate:
         answer: bytes,
         is_whole: bool = True,
     ) -> None:
-        what: dict[str, Any] = {
-            "method": scope["method"],
-            "path": scope["path"],
-            "query": scope["query_string"].decode("latin-1"),
-            "status": status,
-        }
-        account = scope.get("state", {}).get("account")
-        if account is not None:
-            what["account"] = account.id
+        what = _told(scope, status)
         if body:
             what["body"] = _shown(body)
         if answer:
@@ -280,31 +302,47 @@ class Gate:
         self._exchange.journal.note_only("request", what)
 
 
+def _told(scope: Scope, status: int) -> dict[str, Any]:
+    """Return what the tape says of every request."""
+    what = {
+        "method": scope["method"],
+        "path": scope["path"],
+        "query": scope["query_string"].decode("latin-1"),
+        "status": status,
+    }
+    account = scope.get("state", {}).get("account")
+    if account is not None:
+        what["account"] = account.id
+    return what
+
+
 async def _send(
-    send: Send, status: int, content_type: bytes, body: bytes, is_whole: bool = True
+    send: Send, answer: Response, headers: RawHeaders, breaks: bool = False
 ) -> None:
-    headers = [(b"content-type", content_type)]
-    if status != 204:
-        headers.append((b"content-length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    content = body if is_whole else body[: len(body) // 2]
-    await send(
-        {"type": "http.response.body", "body": content, "more_body": not is_whole}
-    )
+    """Send an answer; one that breaks off is shorter than it says."""
+    start = {
+        "type": "http.response.start",
+        "status": answer.status_code,
+        "headers": [*answer.raw_headers, *headers],
+    }
+    await send(start)
+    content = answer.body
+    if breaks:
+        content = content[: len(content) // 2]
+    await send({"type": "http.response.body", "body": content, "more_body": breaks})
 
 
-def is_api(path: str) -> bool:
-    """Whether a path belongs to Alpaca's APIs, which need keys."""
-    return path.startswith(("/v1/", "/v2/", "/v3/", "/v1beta1/", "/v2beta1/"))
+def _made(status: int, content_type: bytes, content: bytes) -> Response:
+    headers = {"content-type": content_type.decode()}
+    return Response(content, status_code=status, headers=headers)
 
 
-def account_of(exchange: Exchange, headers: Headers) -> Account:
+def account_of(exchange: Exchange, headers: Mapping[bytes, bytes]) -> Account:
     """Return the account whose keys a request carries."""
-    key = headers.get("apca-api-key-id", "")
-    secret = headers.get("apca-api-secret-key", "")
-    # A header that is missing is the dearest to look for.
-    authorization = "" if key else headers.get("authorization", "")
-    if authorization.lower().startswith("basic "):
+    key = headers.get(b"apca-api-key-id", b"").decode("latin-1")
+    secret = headers.get(b"apca-api-secret-key", b"").decode("latin-1")
+    authorization = headers.get(b"authorization", b"").decode("latin-1")
+    if not key and authorization.lower().startswith("basic "):
         try:
             key, _, secret = b64decode(authorization[6:]).decode().partition(":")
         except (NotBase64, UnicodeDecodeError):
@@ -326,20 +364,26 @@ def find_account(exchange: Exchange, key: str, secret: str) -> Account | None:
     return None
 
 
-async def _read(headers: Headers, receive: Receive) -> bytes:
+async def _read(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
     """Return the whole body, or refuse one that is too large."""
-    stated = headers.get("content-length", "0")
-    too_large = ApiError(413, 41310000, "request body is too large")
-    if not stated.isdecimal() or int(stated) > LARGEST_BODY:
-        raise too_large
-    body = bytearray()
-    while True:
+    stated = headers.get(b"content-length", b"0")
+    if not stated.isdigit() or int(stated) > LARGEST_BODY:
+        raise _too_large()
+    if stated == b"0" and b"transfer-encoding" not in headers:
+        return b""
+    parts, size, more = [], 0, True
+    while more:
         message = await receive()
-        body.extend(message.get("body", b""))
-        if len(body) > LARGEST_BODY:
-            raise too_large
-        if not message.get("more_body"):
-            return bytes(body)
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > LARGEST_BODY:
+            raise _too_large()
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+def _too_large() -> ApiError:
+    return ApiError(413, 41310000, "request body is too large")
 
 
 async def _drain(receive: Receive, most: int = 50_000_000) -> None:
@@ -350,20 +394,6 @@ async def _drain(receive: Receive, most: int = 50_000_000) -> None:
         seen += len(message.get("body", b""))
         if message["type"] != "http.request" or not message.get("more_body"):
             return
-
-
-def _again(body: bytes, receive: Receive) -> Receive:
-    """Return a `receive` that hands out a body that was read already."""
-    is_given = False
-
-    async def give() -> Message:
-        nonlocal is_given
-        if is_given:
-            return await receive()
-        is_given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return give
 
 
 def _shown(content: bytes) -> Any:

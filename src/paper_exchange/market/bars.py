@@ -6,24 +6,28 @@ and close from the session and its volume from the whole day. No trade, no bar.
 """
 
 import re
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
 import numpy as np
+import orjson
 
 from paper_exchange import instants
 from paper_exchange.instants import HOUR, MINUTE, rfc3339
 from paper_exchange.market.market import Market
-from paper_exchange.market.source import DayTape
+from paper_exchange.market.source import DayTape, Floats, Integers
 from paper_exchange.sessions import TradingDay
 
 DAY = 24 * HOUR
 SHARES_A_TRADE = 100
 VWAP_PLACES = 6
 PRICES = ("o", "h", "l", "c", "vw")
+AS_LISTS = orjson.OPT_SERIALIZE_NUMPY
+CLOCK = [f"{minute // 60:02}:{minute % 60:02}:00Z" for minute in range(24 * 60)]
 
 _TIMEFRAME = re.compile(r"(\d{1,2})(Min|T|Hour|H|Day|D|Week|W|Month|M)")
 _LONGEST = {
@@ -93,6 +97,20 @@ def rows(
     newest_first: bool,
 ) -> Iterator[Row]:
     """Yield the bars of a symbol with labels between two instants, both included."""
+    days, bounds = _span(market, frame, start, end, now, newest_first)
+    if frame.is_intraday:
+        for made in _intraday(market, symbol, frame, days, bounds, now):
+            yield from (reversed(made.rows()) if newest_first else made.rows())
+        return
+    for label, row in _daily(market, symbol, frame, days, now):
+        if start <= label <= end:
+            yield label, row
+
+
+def _span(
+    market: Market, frame: Timeframe, start: int, end: int, now: int, newest_first: bool
+) -> tuple[Sequence[TradingDay], tuple[int, int]]:
+    """Return the days whose bars may have labels between two instants, and which."""
     # A bar's label is the start of its period: days before `start` may still be in it.
     first = instants.new_york_date(start)
     last = instants.new_york_date(min(end, now))
@@ -101,15 +119,7 @@ def rows(
     elif frame.unit == "Week":
         last = min(last + timedelta(days=7), instants.new_york_date(now))
     days = market.sessions.between(first, last)
-    if newest_first:
-        days = days[::-1]
-    if frame.is_intraday:
-        bounds = (max(start, 0), min(end, now))
-        yield from _intraday(market, symbol, frame, days, bounds, now, newest_first)
-        return
-    for label, row in _daily(market, symbol, frame, days, now):
-        if start <= label <= end:
-            yield label, row
+    return days[::-1] if newest_first else days, (max(start, 0), min(end, now))
 
 
 def adjusted(
@@ -125,15 +135,119 @@ def adjusted(
         yield label, row
 
 
+def encoded(
+    market: Market,
+    symbol: str,
+    frame: Timeframe,
+    start: int,
+    end: int,
+    now: int,
+    newest_first: bool,
+) -> Iterator[tuple[int, orjson.Fragment]]:
+    """Yield what `rows` does of an intraday frame, as JSON, byte for byte the same.
+
+    A year of minutes is a hundred thousand rows: written column by column they take a
+    third of the time that a dictionary for each would.
+    """
+    days, bounds = _span(market, frame, start, end, now, newest_first)
+    for made in _intraday(market, symbol, frame, days, bounds, now):
+        found = zip(made.label.tolist(), made.texts(), strict=True)
+        yield from (reversed(list(found)) if newest_first else found)
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Columns of one bar or more, oldest first; `average` is the price by volume."""
+
+    label: Integers
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    volume: Integers
+    trades: Integers
+    average: Floats
+
+    def rows(self) -> list[Row]:
+        """Return each bar as the data API writes it."""
+        columns = zip(
+            self.label.tolist(),
+            _times(self.label),
+            *(column.tolist() for column in self._values()),
+            strict=True,
+        )
+        return [
+            (
+                label,
+                {
+                    "t": time,
+                    "o": open,
+                    "h": high,
+                    "l": low,
+                    "c": close,
+                    "v": volume,
+                    "n": trades,
+                    "vw": average,
+                },
+            )
+            for label, time, open, high, low, close, volume, trades, average in columns
+        ]
+
+    def texts(self) -> list[orjson.Fragment]:
+        """Return the JSON of each bar."""
+        # Numbers are written by orjson, as those of `rows` are, but a column at once.
+        columns = (
+            orjson.dumps(np.ascontiguousarray(column), option=AS_LISTS)[1:-1]
+            .decode()
+            .split(",")
+            for column in self._values()
+        )
+        return [
+            orjson.Fragment(
+                f'{{"t":"{time}","o":{open},"h":{high},"l":{low},"c":{close},'
+                f'"v":{volume},"n":{trades},"vw":{average}}}'
+            )
+            for time, open, high, low, close, volume, trades, average in zip(
+                _times(self.label), *columns, strict=True
+            )
+        ]
+
+    def _values(self) -> tuple[Floats | Integers, ...]:
+        return (
+            self.open,
+            self.high,
+            self.low,
+            self.close,
+            self.volume,
+            self.trades,
+            self.average,
+        )
+
+
+def _times(labels: Integers) -> list[str]:
+    """Return whole minutes as RFC 3339, put together from a date and a clock."""
+    days, minutes = np.divmod(labels // MINUTE, len(CLOCK))
+    return [
+        f"{_date(day)}T{CLOCK[minute]}"
+        for day, minute in zip(days.tolist(), minutes.tolist(), strict=True)
+    ]
+
+
+@lru_cache(maxsize=4096)
+def _date(day: int) -> str:
+    """Return the date that is some days after the first of 1970."""
+    return str(np.datetime64(day, "D"))
+
+
 def _intraday(
     market: Market,
     symbol: str,
     frame: Timeframe,
-    days: Any,
+    days: Sequence[TradingDay],
     bounds: tuple[int, int],
     now: int,
-    newest_first: bool,
-) -> Iterator[Row]:
+) -> Iterator[Bars]:
+    """Yield the bars of each day that has some."""
     length = frame.count * MINUTE
     for day in days:
         tape = market.tape(symbol, day)
@@ -145,7 +259,8 @@ def _intraday(
         labels = day.midnight + (tape.start[:count] - day.midnight) // length * length
         cuts = np.flatnonzero(np.concatenate(([True], labels[1:] != labels[:-1])))
         made = _reduce(tape, cuts, count, labels[cuts], bounds)
-        yield from (reversed(made) if newest_first else made)
+        if len(made.label):
+            yield made
 
 
 def _ended(tape: DayTape, now: int) -> int:
@@ -155,45 +270,24 @@ def _ended(tape: DayTape, now: int) -> int:
 
 def _reduce(
     tape: DayTape, cuts: Any, count: int, labels: Any, bounds: tuple[int, int]
-) -> list[Row]:
+) -> Bars:
     """Return the bars that begin at some minutes and have labels within bounds."""
     wanted = slice(*np.searchsorted(labels, (bounds[0], bounds[1] + 1)).tolist())
-    ends = np.append(cuts[1:], count) - 1
-    high = np.maximum.reduceat(tape.high[:count], cuts)
-    low = np.minimum.reduceat(tape.low[:count], cuts)
+    close = tape.close[np.append(cuts[1:], count) - 1]
     volume = np.add.reduceat(tape.volume[:count], cuts)
     typical = (tape.high + tape.low + tape.close)[:count] / 3 * tape.volume[:count]
     value = np.add.reduceat(typical, cuts)
-    seconds = labels.view("datetime64[ns]")[wanted]
-    # Whole columns first: a year of minutes is a hundred thousand rows.
-    columns = zip(
-        labels[wanted].tolist(),
-        np.datetime_as_string(seconds, unit="s").tolist(),
-        tape.open[cuts][wanted].tolist(),
-        high[wanted].tolist(),
-        low[wanted].tolist(),
-        tape.close[ends][wanted].tolist(),
-        volume[wanted].tolist(),
-        np.maximum(1, volume // SHARES_A_TRADE)[wanted].tolist(),
-        np.round(value / np.maximum(1, volume), VWAP_PLACES)[wanted].tolist(),
-        strict=True,
+    average = np.round(value / np.maximum(1, volume), VWAP_PLACES)
+    return Bars(
+        labels[wanted],
+        tape.open[cuts][wanted],
+        np.maximum.reduceat(tape.high[:count], cuts)[wanted],
+        np.minimum.reduceat(tape.low[:count], cuts)[wanted],
+        close[wanted],
+        volume[wanted],
+        np.maximum(1, volume // SHARES_A_TRADE)[wanted],
+        np.where(volume > 0, average, close)[wanted],
     )
-    return [
-        (
-            label,
-            {
-                "t": f"{time}Z",
-                "o": open,
-                "h": high,
-                "l": low,
-                "c": close,
-                "v": volume,
-                "n": trades,
-                "vw": average if volume else close,
-            },
-        )
-        for label, time, open, high, low, close, volume, trades, average in columns
-    ]
 
 
 def bar(

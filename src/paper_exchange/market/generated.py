@@ -229,6 +229,7 @@ class GeneratedMarket:
         return times[traded], open, high, low, close, volume[traded]
 
 
+@lru_cache
 def _busyness(count: int) -> Floats:
     """Return how busy each minute is: a U over the session with mean one."""
     place = np.linspace(-1, 1, count)

@@ -46,6 +46,7 @@ class Market:
         self._first_names: dict[str, str] = {}
         self._delisted: set[str] = set()
         self._last: dict[str, Point | None] = {}
+        self._marks: dict[str, Decimal | None] = {}
         self._last_at = 0
         self._capacity = max(256, 2 * len(self.listings))
 
@@ -66,7 +67,7 @@ class Market:
 
     def intervene(self, act: Intervention) -> None:
         """Let an act change the prices of a symbol from its instant on."""
-        self._last.clear()
+        self._forget_last()
         if act.kind == "rename":
             self._rename(act.symbol, act.new_symbol)
             return
@@ -97,6 +98,10 @@ class Market:
                 factor *= act.value
         return factor
 
+    def is_scaled(self, symbol: str, kinds: Container[str]) -> bool:
+        """Whether any price of a symbol is not what it would be at another instant."""
+        return any(act.kind in kinds for act in self._acts.get(symbol, ()))
+
     def is_halted(self, symbol: str, now: int) -> bool:
         """Whether trading in a symbol is halted."""
         return interventions.is_halted(self._acts.get(symbol, ()), now)
@@ -106,10 +111,14 @@ class Market:
         # The rules for one order ask for the same price again and again.
         if now != self._last_at:
             self._last_at = now
-            self._last.clear()
+            self._forget_last()
         if symbol not in self._last:
             self._last[symbol] = self._find_last(symbol, now)
         return self._last[symbol]
+
+    def _forget_last(self) -> None:
+        self._last.clear()
+        self._marks.clear()
 
     def _find_last(self, symbol: str, now: int) -> Point | None:
         day = self.sessions.begun(now)
@@ -128,6 +137,10 @@ class Market:
 
     def last_in_session(self, symbol: str, day: TradingDay, now: int) -> Point | None:
         """Return the last price of a session at or before an instant, or None yet."""
+        if day.open <= now < day.close:
+            # Splits and dividends act before a session, so nothing was rescaled in it.
+            point = self.last(symbol, now)
+            return point if point is not None and point.time >= day.open else None
         tape = self.tape(symbol, day)
         if tape is None:
             return None
@@ -179,7 +192,9 @@ class Market:
     def mark(self, symbol: str, now: int) -> Decimal | None:
         """Return the price at which a holding is valued: the last trade."""
         point = self.last(symbol, now)
-        return None if point is None else price_of(point.price)
+        if symbol not in self._marks:
+            self._marks[symbol] = None if point is None else price_of(point.price)
+        return self._marks[symbol]
 
 
 def _scaled(point: Point, factor: float) -> Point:

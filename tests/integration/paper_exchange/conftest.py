@@ -1,7 +1,6 @@
 """A real exchange process for each test, and the broker's own clients to talk to it."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -72,37 +71,28 @@ class RunningExchange:
         self.process.stdout.close()
 
 
-@pytest.fixture(scope="session")
-def known_sessions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory for calendars that were computed once."""
-    return tmp_path_factory.mktemp("calendars")
-
-
 @pytest.fixture
-def start(tmp_path: Path, known_sessions: Path) -> Iterator[Start]:
+def start(tmp_path: Path) -> Iterator[Start]:
     """Start an exchange; the same directory name again continues it."""
-    yield from _starter(tmp_path, known_sessions)
+    yield from _starter(tmp_path)
 
 
 @pytest.fixture(scope="module")
 def lasting_exchange(
-    tmp_path_factory: pytest.TempPathFactory, known_sessions: Path
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RunningExchange]:
     """An exchange for all tests of a module that change nothing on it."""
-    starter = _starter(tmp_path_factory.mktemp("lasting"), known_sessions)
+    starter = _starter(tmp_path_factory.mktemp("lasting"))
     yield next(starter)()
     next(starter, None)
 
 
-def _starter(tmp_path: Path, known_sessions: Path) -> Iterator[Start]:
+def _starter(tmp_path: Path) -> Iterator[Start]:
     running: list[RunningExchange] = []
 
     def start_one(*options: str, directory: str = "exchange") -> RunningExchange:
         data = tmp_path / directory
-        kept = known_sessions / f"{abs(hash(options))}.json"
         data.mkdir(exist_ok=True)
-        if kept.exists() and not (data / "sessions.json").exists():
-            shutil.copy(kept, data / "sessions.json")
         command = [sys.executable, "-m", "paper_exchange", "--port", "0"]
         command += ["--data-dir", str(data), "--control-token", TOKEN, *options]
         log = (tmp_path / f"{directory}.log").open("a")
@@ -120,8 +110,6 @@ def _starter(tmp_path: Path, known_sessions: Path) -> Iterator[Start]:
         line = process.stdout.readline()
         assert " on http://" in line, (tmp_path / f"{directory}.log").read_text()
         exchange.url = line.split(" on ")[-1].strip()
-        if not kept.exists():
-            shutil.copy(data / "sessions.json", kept)
         return exchange
 
     yield start_one

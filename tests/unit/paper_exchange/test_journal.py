@@ -1,8 +1,7 @@
-"""What is committed in one turn of the event loop is written in one transaction."""
+"""What is committed in one turn of the event loop is kept in one piece."""
 
 import asyncio
 import json
-import sqlite3
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -29,31 +28,31 @@ def order(number: int) -> dict[str, Any]:
     }
 
 
-def count_transactions(exchange: Exchange) -> list[int]:
-    """Return a list that grows by one with every transaction of the store."""
+def count_pieces(exchange: Exchange) -> list[int]:
+    """Return a list that grows by one with every piece that the store keeps."""
     seen: list[int] = []
-    commit = exchange.store.commit
+    keep = exchange.store.keep
 
-    def counted(tape: list[tuple[int, str]]) -> None:
+    def counted(tape: list[tuple[int, bytes]]) -> None:
         seen.append(len(tape))
-        commit(tape)
+        keep(tape)
 
-    exchange.store.commit = counted  # type: ignore[method-assign]
+    exchange.store.keep = counted  # type: ignore[method-assign]
     return seen
 
 
-def test_orders_of_one_turn_share_a_transaction_that_their_answers_wait_for(
+def test_orders_of_one_turn_share_a_piece_that_their_answers_wait_for(
     build: Build, tmp_path: Path
 ) -> None:
     exchange = build()
     account = exchange.create_account("key", "secret", Decimal(100_000))
-    transactions = count_transactions(exchange)
+    pieces = count_pieces(exchange)
     tape = tmp_path / "one" / "tape.jsonl"
     before = len(tape.read_text().splitlines())
 
     async def place(number: int) -> int:
         exchange.submit(account, order(number))
-        at_once = len(transactions)
+        at_once = len(pieces)
         await exchange.journal.settled()
         return at_once
 
@@ -62,14 +61,14 @@ def test_orders_of_one_turn_share_a_transaction_that_their_answers_wait_for(
         return await asyncio.gather(*(place(number) for number in range(5)))
 
     assert asyncio.run(place_all()) == [0] * 5
-    assert len(transactions) == 1
+    assert len(pieces) == 1
     exchange.journal.gathers = False
     lines = [json.loads(line) for line in tape.read_text().splitlines()]
-    assert len(lines) - before == transactions[0]
+    assert len(lines) - before == pieces[0]
     assert [line["sequence"] for line in lines] == list(range(1, len(lines) + 1))
 
 
-def test_whoever_reads_sees_what_waits_for_its_transaction(build: Build) -> None:
+def test_whoever_reads_sees_what_is_not_kept_yet(build: Build) -> None:
     exchange = build()
     account = exchange.create_account("key", "secret", Decimal(100_000))
 
@@ -87,15 +86,15 @@ def test_whoever_reads_sees_what_waits_for_its_transaction(build: Build) -> None
     exchange.journal.gathers = False
 
 
-def test_nobody_is_answered_when_the_transaction_fails(build: Build) -> None:
+def test_nobody_is_answered_when_nothing_can_be_kept(build: Build) -> None:
     exchange = build()
     account = exchange.create_account("key", "secret", Decimal(100_000))
     listened: list[object] = []
     exchange.journal.listeners.append(listened.append)
-    commit = exchange.store.commit
+    keep = exchange.store.keep
 
-    def fail(tape: list[tuple[int, str]]) -> None:
-        raise sqlite3.OperationalError("disk is full")
+    def fail(tape: list[tuple[int, bytes]]) -> None:
+        raise OSError("disk is full")
 
     async def place(number: int) -> None:
         exchange.submit(account, order(number))
@@ -104,13 +103,13 @@ def test_nobody_is_answered_when_the_transaction_fails(build: Build) -> None:
     async def place_all() -> list[BaseException | None]:
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
         exchange.journal.gathers = True
-        exchange.store.commit = fail  # type: ignore[method-assign]
+        exchange.store.keep = fail  # type: ignore[method-assign]
         return await asyncio.gather(
             *(place(number) for number in range(3)), return_exceptions=True
         )
 
     outcomes = asyncio.run(place_all())
-    exchange.store.commit = commit  # type: ignore[method-assign]
+    exchange.store.keep = keep  # type: ignore[method-assign]
     exchange.journal.gathers = False
     assert [str(outcome) for outcome in outcomes] == ["disk is full"] * 3
     assert listened == []

@@ -1,0 +1,81 @@
+"""Bars written a column at a time are byte for byte those written one by one."""
+
+from itertools import islice
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from paper_exchange.instants import HOUR, MINUTE, rfc3339
+from paper_exchange.market import bars
+from paper_exchange.market.bars import Bars
+from paper_exchange.market.companies import COMPANIES
+from paper_exchange.market.generated import GeneratedMarket
+from paper_exchange.market.market import Market
+from paper_exchange.sessions import Sessions
+from trading_core.matching import ALPACA_PAPER
+
+pytestmark = pytest.mark.unit
+
+prices = st.one_of(
+    st.integers(1, 10**7).map(lambda number: number / 100),
+    st.floats(1e-12, 1e18, allow_nan=False),
+)
+minutes = st.integers(0, 2**63 // MINUTE - 1).map(lambda number: number * MINUTE)
+
+
+def column(draw: st.DrawFn, values: st.SearchStrategy[float], count: int) -> np.ndarray:
+    return draw(arrays.arrays(np.float64, count, elements=values))
+
+
+@st.composite
+def columns(draw: st.DrawFn) -> Bars:
+    labels = sorted(draw(st.lists(minutes, min_size=1, max_size=12, unique=True)))
+    count = len(labels)
+    shares = st.lists(st.integers(0, 2**62), min_size=count, max_size=count)
+    open_, high, low, close, average = (column(draw, prices, count) for _ in range(5))
+    return Bars(
+        np.array(labels, np.int64),
+        open_,
+        high,
+        low,
+        close,
+        np.array(draw(shares), np.int64),
+        np.array(draw(shares), np.int64),
+        average,
+    )
+
+
+@given(columns())
+def test_columns_of_any_numbers_are_written_as_their_rows_are(made: Bars) -> None:
+    rows = [row for _, row in made.rows()]
+    assert orjson.dumps(made.texts()) == orjson.dumps(rows)
+    assert [row["t"] for row in rows] == [rfc3339(int(label)) for label in made.label]
+
+
+@pytest.mark.parametrize("name", ["1Min", "5Min", "59Min", "1Hour", "4Hour"])
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_pages_of_every_part_of_a_market_are_the_same_either_way(
+    sessions: Sessions, name: str, newest_first: bool
+) -> None:
+    source = GeneratedMarket(7, sessions, sessions.days[0].open, COMPANIES)
+    market = Market(source, ALPACA_PAPER)
+    now = sessions.days[12].open + 2 * HOUR + 7
+    frame = bars.timeframe(name)
+    for start, end, size in (
+        (0, now, 10**6),
+        (sessions.days[3].open + 90 * MINUTE, sessions.days[9].close - 1, 700),
+        (sessions.days[11].open, now + HOUR, 17),
+        (now, now - HOUR, 5),
+    ):
+        wanted = (market, "KO", frame, start, end, now, newest_first)
+        plain = list(islice(bars.rows(*wanted), size))
+        written = list(islice(bars.encoded(*wanted), size))
+        assert [label for label, _ in written] == [label for label, _ in plain]
+        assert orjson.dumps([text for _, text in written]) == orjson.dumps(
+            [row for _, row in plain]
+        )
+        assert bool(plain) == (start < end)
