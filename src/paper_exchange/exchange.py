@@ -305,7 +305,8 @@ class Exchange:
         """Do what an opening or a closing does."""
         day = self.sessions.begun(boundary)
         if day is not None and boundary == hours.begin(day):
-            if self.market.fill_model.borrow_rate and day.index:
+            model = self.market.fill_model
+            if day.index and (model.borrow_rate or model.margin_rate):
                 before = self.sessions.days[day.index - 1]
                 day_end.charge_night(
                     self.journal, self.accounts.values(), self.market, before, day
