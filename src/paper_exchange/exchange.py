@@ -5,7 +5,7 @@ has changed in one transaction, and only then tells the tape and the listeners.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -52,6 +52,7 @@ class Exchange:
             facts, self.journal, market, self.floor, self.accounts, self._change_prices
         )
         acts = json.loads(facts.get("interventions", "[]"))
+        self.after_intervention: list[Callable[[Intervention], None]] = []
         self._acts = [Intervention(**act) for act in acts]
         for act in self._acts:
             market.intervene(act)
@@ -286,6 +287,8 @@ class Exchange:
             self.floor.meet_current_prices(act.symbol)
         self.floor.look_ahead(act.symbol)
         self.journal.commit()
+        for told in self.after_intervention:
+            told(act)
 
     # Time -------------------------------------------------------------------------
 
