@@ -4,11 +4,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from paper_exchange import margin
+from paper_exchange.margin import Standing
 from paper_exchange.numbers import ZERO
 from trading_core.money import Side
-
-MARGIN_LEAST_EQUITY = Decimal(2000)
-INITIAL_MARGIN = Decimal("0.5")
 
 
 @dataclass(slots=True)
@@ -71,6 +70,7 @@ class Account:
         }
     )
     watchlists: dict[str, dict[str, Any]] = field(default_factory=dict)
+    standing: Standing = field(default_factory=Standing)
 
     def quantity(self, symbol: str) -> Decimal:
         """Return the shares held of a symbol, negative when short."""
@@ -112,6 +112,7 @@ class Account:
             ],
             "settings": self.settings,
             "watchlists": self.watchlists,
+            "standing": self.standing.record(),
         }
 
     @classmethod
@@ -143,6 +144,7 @@ class Account:
             ],
             settings=_current(record["settings"]),
             watchlists=record["watchlists"],
+            standing=Standing.from_record(record.get("standing", {})),
         )
 
 
@@ -172,7 +174,17 @@ class Valuation:
     @property
     def initial_margin(self) -> Decimal:
         """Half of what is held, long or short."""
-        return (self.long_value - self.short_value) * INITIAL_MARGIN
+        return self.gross * margin.INITIAL
+
+    @property
+    def gross(self) -> Decimal:
+        """What is held, long and short together."""
+        return self.long_value - self.short_value
+
+    @property
+    def may_only_close(self) -> bool:
+        """Whether so much is held that nothing may be added."""
+        return self.gross > self.equity * margin.GROSS_LIMIT
 
     @property
     def buying_power(self) -> Decimal:
@@ -193,8 +205,3 @@ class Valuation:
     def cash_buying_power(self) -> Decimal:
         """What can be bought of securities that lend no margin."""
         return max(ZERO, self.equity - self.initial_margin - self.reserved)
-
-
-def multiplier(equity: Decimal, most: str) -> int:
-    """Return the margin multiplier: none below $2,000, else what the settings allow."""
-    return 1 if equity < MARGIN_LEAST_EQUITY else int(most)

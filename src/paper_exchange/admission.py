@@ -67,9 +67,14 @@ class Proposal:
         return (self.request.notional or ZERO) / (self.mark or Decimal(1))
 
     @property
-    def opens_short(self) -> bool:
-        """Whether it sells what is not there."""
-        return self.request.side == "sell" and self.held <= 0
+    def closes(self) -> bool:
+        """Whether it gives up what is held."""
+        return self.held < 0 if self.request.side == "buy" else self.held > 0
+
+    @property
+    def closes_all(self) -> bool:
+        """Whether it gives up all of it."""
+        return self.closes and self.quantity == abs(self.held)
 
 
 Rule = Callable[[Proposal], None]
@@ -109,13 +114,19 @@ def has_a_price(proposal: Proposal) -> None:
         )
 
 
+def fractions_are_wanted(proposal: Proposal) -> None:
+    """The owner can do without parts of shares."""
+    wanted = proposal.account.settings["fractional_trading"]
+    if proposal.request.is_fractional and not wanted and not proposal.closes_all:
+        raise forbidden("account is not allowed to trade fractional shares")
+
+
 def is_worth_a_dollar(proposal: Proposal) -> None:
     """A fraction must cost at least a dollar."""
     if not proposal.request.is_fractional:
         return
     cost = proposal.request.notional or proposal.quantity * (proposal.mark or ZERO)
-    closes_all = proposal.quantity == abs(proposal.held)
-    if cost < LEAST_NOTIONAL and not closes_all:
+    if cost < LEAST_NOTIONAL and not proposal.closes_all:
         raise forbidden("cost basis must be >= minimal amount of order 1")
 
 
@@ -160,14 +171,17 @@ def stop_is_ahead(proposal: Proposal) -> None:
 
 
 def does_not_trade_with_itself(proposal: Proposal) -> None:
-    """No order may meet one of the same account on the other side."""
+    """No order may meet one of the same account on the other side.
+
+    Trailing stops may, and so may the parts of one advanced order; a new advanced order
+    is what the broker asks for instead.
+    """
     request = proposal.request
     if request.is_advanced or request.type is OrderType.TRAILING_STOP:
         return
     for order in proposal.opposite:
-        if order.type == "trailing_stop":
-            continue
-        if order.order_class in ("bracket", "oco", "oto"):
+        # The exits of an entry that waits are not in the market yet.
+        if order.type == "trailing_stop" or order.status == "held":
             continue
         theirs_limited = order.type in ("limit", "stop_limit")
         ours_limited = request.type in (OrderType.LIMIT, OrderType.STOP_LIMIT)
@@ -194,8 +208,10 @@ def short_sale_is_allowed(proposal: Proposal) -> None:
         raise unprocessable("oco orders must be exit orders")
     if request.is_fractional:
         raise unprocessable("fractional orders cannot be sold short")
-    equity = valuation.value(proposal.account, proposal.market, proposal.now).equity
-    if proposal.account.settings["no_shorting"] or equity < 2000:
+    multiplier = valuation.value(
+        proposal.account, proposal.market, proposal.now
+    ).multiplier
+    if proposal.account.settings["no_shorting"] or multiplier == 1:
         raise forbidden("account is not allowed to short")
     if held == 0 and proposal.opposite:
         raise forbidden("cannot open a short sell while a long buy order is open")
@@ -204,8 +220,7 @@ def short_sale_is_allowed(proposal: Proposal) -> None:
 def shares_are_free(proposal: Proposal) -> None:
     """A closing order may not take more than is left by the others, nor turn around."""
     request, held = proposal.request, proposal.held
-    closes = held > 0 if request.side == "sell" else held < 0
-    if not closes:
+    if not proposal.closes:
         return
     others = proposal.others(request.side)
     taken = valuation.held_for_orders(others, request.symbol, request.side)
@@ -236,24 +251,23 @@ def no_long_over_a_short_sale(proposal: Proposal) -> None:
 
 def is_affordable(proposal: Proposal) -> None:
     """What opens a position must fit into the buying power."""
-    request, held = proposal.request, proposal.held
-    closes = held < 0 if request.side == "buy" else held > 0
-    if closes:
+    request = proposal.request
+    if proposal.closes:
         return
-    mark = proposal.mark or ZERO
-    if request.side == "buy":
-        price = request.limit_price or request.stop_price or mark
-    else:
-        price = max(request.limit_price or ZERO, mark * valuation.SHORT_SALE_MARKUP)
+    price = valuation.opening_price(request, proposal.market, proposal.now)
     cost = request.notional or proposal.quantity * price
     reserved = proposal.reserved
     if proposal.instead_of is not None:
         reserved -= valuation.reserved(
             proposal.instead_of, proposal.account, proposal.market, proposal.now
         )
-    power = valuation.value(
-        proposal.account, proposal.market, proposal.now, reserved
-    ).buying_power
+    value = valuation.value(proposal.account, proposal.market, proposal.now, reserved)
+    if value.may_only_close:
+        raise forbidden(
+            "account is restricted to closing transactions: its positions exceed "
+            "600% of its equity"
+        )
+    power = value.buying_power
     if cost > power:
         raise forbidden(
             "insufficient buying power",
@@ -272,12 +286,15 @@ def exits_straddle_the_price(proposal: Proposal) -> None:
     if request.order_class == "oco":
         profit = profit or request.limit_price
     base = profit if request.order_class == "oco" else request.limit_price
-    base = base or proposal.mark or ZERO
+    mark = proposal.mark or ZERO
+    base = base or mark
     cent = Decimal("0.01")
-    if loss is not None and exits_sell and loss.stop_price > base - cent:
-        raise _exit_error("stop_loss.stop_price must be <= base_price - 0.01", base)
-    if loss is not None and not exits_sell and loss.stop_price < base + cent:
-        raise _exit_error("stop_loss.stop_price must be >= base_price + 0.01", base)
+    # A stop that the market has passed would be elected at once.
+    behind = min(base, mark) if exits_sell else max(base, mark)
+    if loss is not None and exits_sell and loss.stop_price > behind - cent:
+        raise _exit_error("stop_loss.stop_price must be <= base_price - 0.01", behind)
+    if loss is not None and not exits_sell and loss.stop_price < behind + cent:
+        raise _exit_error("stop_loss.stop_price must be >= base_price + 0.01", behind)
     if profit is None or request.order_class == "oco":
         return
     if exits_sell and profit < base + cent:
@@ -292,10 +309,7 @@ def _exit_error(message: str, base: Decimal) -> ApiError:
 
 def oco_is_an_exit(proposal: Proposal) -> None:
     """An OCO closes what is there."""
-    request, held = proposal.request, proposal.held
-    if request.order_class != "oco":
-        return
-    if not (held > 0 if request.side == "sell" else held < 0):
+    if proposal.request.order_class == "oco" and not proposal.closes:
         raise unprocessable("oco orders must be exit orders")
 
 
@@ -304,6 +318,7 @@ RULES: tuple[Rule, ...] = (
     asset_is_known,
     has_a_price,
     intent_is_true,
+    fractions_are_wanted,
     is_worth_a_dollar,
     auction_is_ahead,
     oco_is_an_exit,

@@ -85,6 +85,7 @@ def create(
     exchange.journal.listeners.append(app.state.trade_updates.publish)
     exchange.journal.is_heard = app.state.trade_updates.is_heard
     pacer.after_step.append(app.state.market_stream.publish)
+    exchange.after_intervention.append(app.state.market_stream.intervened)
     return Gate(app, Operations(ROUTERS), exchange, pacer, active, requests_per_minute)
 
 

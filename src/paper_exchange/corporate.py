@@ -266,6 +266,13 @@ class CorporateActions:
                 new_symbol=action.new_symbol,
             )
         )
+        for account in self._accounts.values():
+            for watchlist in account.watchlists.values():
+                watchlist["symbols"] = [
+                    action.new_symbol if symbol == action.symbol else symbol
+                    for symbol in watchlist["symbols"]
+                ]
+            self._journal.account_changed(account)
         for account, holding in self._holders(action.symbol):
             del account.holdings[action.symbol]
             account.holdings[action.new_symbol] = holding

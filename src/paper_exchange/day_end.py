@@ -1,4 +1,4 @@
-"""What a close and a night do to accounts: fees, and the values of the day."""
+"""What a close and a night do to accounts: fees, interest, values, margin calls."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -9,7 +9,7 @@ from paper_exchange.accounts import Account
 from paper_exchange.journal import Journal
 from paper_exchange.market.market import Market
 from paper_exchange.sessions import TradingDay
-from trading_core.costs import borrow_fee, daily_fees
+from trading_core.costs import borrow_fee, daily_fees, margin_interest
 
 
 def close_books(
@@ -18,7 +18,7 @@ def close_books(
     """Charge each account what its day cost and keep what it held."""
     for account in accounts:
         _charge_executions(journal, account, day)
-        _keep_values(account, market, day)
+        _keep_values(journal, account, market, day)
         journal.account_changed(account)
 
 
@@ -29,19 +29,22 @@ def charge_night(
     before: TradingDay,
     day: TradingDay,
 ) -> None:
-    """Charge what was short from one trading day to the next for its borrowing."""
+    """Charge what was borrowed from one trading day to the next: shares and dollars."""
     nights = (day.day - before.day).days
+    model = market.fill_model
     for account in accounts:
+        interest = margin_interest(account.cash, model.margin_rate, nights)
         for symbol, holding in sorted(account.holdings.items()):
             price = market.mark(symbol, before.close)
             if holding.quantity >= 0 or price is None:
                 continue
-            fee = borrow_fee(
-                holding.quantity * price, market.fill_model.borrow_rate, nights
-            )
+            fee = borrow_fee(holding.quantity * price, model.borrow_rate, nights)
             if fee:
                 written = f"Borrow fee for {symbol} of {before.day.isoformat()}"
                 charge(journal, account, day, "FEE", fee, written)
+        if interest:
+            written = f"Margin interest of {before.day.isoformat()}"
+            charge(journal, account, day, "INT", interest, written)
         journal.account_changed(account)
 
 
@@ -82,8 +85,21 @@ def charge(
     )
 
 
-def _keep_values(account: Account, market: Market, day: TradingDay) -> None:
+def _keep_values(
+    journal: Journal, account: Account, market: Market, day: TradingDay
+) -> None:
     value = valuation.value(account, market, day.close)
+    standing = account.standing
+    outcome = standing.close(
+        value.equity,
+        value.maintenance_margin,
+        value.initial_margin,
+        day,
+        market.sessions,
+    )
+    if outcome is not None:
+        what = {"account": account.id, "outcome": outcome, **standing.record()}
+        journal.note("margin_call", what)
     account.closing_equity.append((day.day.isoformat(), value.equity))
     account.closing_maintenance = value.maintenance_margin
     del account.closing_equity[:-2]

@@ -5,7 +5,7 @@ has changed in one piece, and only then tells the tape and the listeners.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -52,6 +52,7 @@ class Exchange:
             facts, self.journal, market, self.floor, self.accounts, self._change_prices
         )
         acts = json.loads(facts.get("interventions", "[]"))
+        self.after_intervention: list[Callable[[Intervention], None]] = []
         self._acts = [Intervention(**act) for act in acts]
         for act in self._acts:
             market.intervene(act)
@@ -286,6 +287,8 @@ class Exchange:
             self.floor.meet_current_prices(act.symbol)
         self.floor.look_ahead(act.symbol)
         self.journal.commit()
+        for told in self.after_intervention:
+            told(act)
 
     # Time -------------------------------------------------------------------------
 
@@ -305,7 +308,8 @@ class Exchange:
         """Do what an opening or a closing does."""
         day = self.sessions.begun(boundary)
         if day is not None and boundary == hours.begin(day):
-            if self.market.fill_model.borrow_rate and day.index:
+            model = self.market.fill_model
+            if day.index and (model.borrow_rate or model.margin_rate):
                 before = self.sessions.days[day.index - 1]
                 day_end.charge_night(
                     self.journal, self.accounts.values(), self.market, before, day

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from decimal import ROUND_FLOOR
 from typing import Any
 
-from paper_exchange import complex_orders, instants, numbers
+from paper_exchange import complex_orders, instants, numbers, valuation
 from paper_exchange.accounts import Account
 from paper_exchange.arrivals import Arrivals
 from paper_exchange.book import Book, only_rests
@@ -293,6 +293,8 @@ class Floor:
         if (before > 0, before < 0) != (after > 0, after < 0):
             # What orders bind depends on the side of the holding, not on its size.
             self.open_orders.holding_changed(account, order.symbol)
+        if abs(after) > abs(before):
+            self._note_margin(account)
         if self._market.fill_model.fees:
             account.unbilled.append((order.side, fill.quantity, fill.price))
         self._journal.account_changed(account)
@@ -318,3 +320,13 @@ class Floor:
         held = numbers.text(account.quantity(order.symbol))
         self.tell(order, event, execution, price=price, qty=quantity, position_qty=held)
         complex_orders.filled(self, order, fill)
+
+    def _note_margin(self, account: Account) -> None:
+        """Note the margin that is missing now that something was added."""
+        owes = account.cash < 0
+        if not owes and all(one.quantity > 0 for one in account.holdings.values()):
+            # Nothing is borrowed: no share needs more than its value.
+            account.standing.added(ZERO, ZERO)
+            return
+        value = valuation.value(account, self._market, self._journal.now)
+        account.standing.added(value.equity, value.maintenance_margin)

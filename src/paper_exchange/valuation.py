@@ -2,66 +2,83 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import Protocol
 
-from paper_exchange.accounts import Account, Holding, Valuation, multiplier
+from paper_exchange import instants, margin
+from paper_exchange.accounts import Account, Valuation
 from paper_exchange.market.market import Market
 from paper_exchange.numbers import ZERO
 from paper_exchange.orders import Order
+from trading_core.matching import buying_collar, trail_beyond
+from trading_core.money import Side
 
 SHORT_SALE_MARKUP = Decimal("1.03")
 
 
-def market_values(
-    account: Account, market: Market, now: int
-) -> tuple[Decimal, Decimal]:
-    """Return what the long and the short holdings are worth; the second is negative."""
-    long_value = short_value = ZERO
-    for symbol, holding in account.holdings.items():
-        price = market.mark(symbol, now)
-        value = holding.cost if price is None else holding.quantity * price
-        if holding.quantity > 0:
-            long_value += value
-        else:
-            short_value += value
-    return long_value, short_value
+class Priced(Protocol):
+    """What an order or a request for one says of the price it may come to."""
+
+    @property
+    def symbol(self) -> str:
+        """The symbol."""
+
+    @property
+    def side(self) -> Side:
+        """Buy or sell."""
+
+    @property
+    def type(self) -> str:
+        """The order type."""
+
+    @property
+    def limit_price(self) -> Decimal | None:
+        """The worst price it accepts."""
+
+    @property
+    def stop_price(self) -> Decimal | None:
+        """The price that elects it."""
+
+    @property
+    def trail_price(self) -> Decimal | None:
+        """Dollars that a trailing stop keeps from the best price."""
+
+    @property
+    def trail_percent(self) -> Decimal | None:
+        """The same in percent of the best price."""
 
 
 def value(
     account: Account, market: Market, now: int, reserved: Decimal = ZERO
 ) -> Valuation:
     """Return an account at the prices of an instant; orders have reserved dollars."""
-    long_value, short_value = market_values(account, market, now)
+    long_value = short_value = ZERO
+    priced = []
+    for symbol, holding in account.holdings.items():
+        price = market.mark(symbol, now)
+        worth = holding.cost if price is None else holding.quantity * price
+        if worth > 0:
+            long_value += worth
+        else:
+            short_value += worth
+        priced.append((symbol, holding.quantity, price or holding.average_price))
     equity = account.cash + long_value + short_value
     return Valuation(
         account.cash,
         long_value,
         short_value,
-        multiplier(equity, account.settings["max_margin_multiplier"]),
-        reserved,
-        sum(
-            (
-                maintenance(holding.quantity, _price(holding, market, symbol, now))
-                for symbol, holding in account.holdings.items()
-            ),
-            ZERO,
+        margin.multiplier(
+            equity, account.settings["max_margin_multiplier"], is_frozen(account, now)
         ),
+        reserved,
+        margin.maintenance(priced, equity),
     )
 
 
-def _price(holding: Holding, market: Market, symbol: str, now: int) -> Decimal:
-    return market.mark(symbol, now) or holding.average_price
-
-
-def maintenance(quantity: Decimal, price: Decimal) -> Decimal:
-    """Return the margin that a holding needs, by the broker's table of prices."""
-    value = abs(quantity) * price
-    if quantity > 0:
-        if price < Decimal("2.5"):
-            return value
-        return value * (Decimal("0.5") if price < 6 else Decimal("0.3"))
-    if price < 5:
-        return max(abs(quantity) * Decimal("2.5"), value)
-    return max(abs(quantity) * 5, value * Decimal("0.3"))
+def is_frozen(account: Account, now: int) -> bool:
+    """Whether a margin call that was not met keeps an account from borrowing."""
+    if not account.standing.frozen_until:
+        return False
+    return account.standing.is_frozen(instants.new_york_date(now).isoformat())
 
 
 def reserved(order: Order, account: Account, market: Market, now: int) -> Decimal:
@@ -74,19 +91,37 @@ def reserved(order: Order, account: Account, market: Market, now: int) -> Decima
         return ZERO
     if order.notional is not None and order.quantity is None:
         return order.notional
-    price = order_price(order, market, now)
-    return order.remaining * price
+    return order.remaining * opening_price(order, market, now)
 
 
-def order_price(order: Order, market: Market, now: int) -> Decimal:
-    """Return the price at which an order is counted against buying power."""
-    fixed = order.limit_price or order.stop_price
-    if order.is_buy and fixed is not None:
-        return fixed
-    mark = market.mark(order.symbol, now) or ZERO
-    if order.is_buy:
-        return mark
-    return max(order.limit_price or ZERO, mark * SHORT_SALE_MARKUP)
+def opening_price(order: Priced, market: Market, now: int) -> Decimal:
+    """Return the price at which an order is counted against buying power.
+
+    A purchase counts at its limit, or at the collar that the broker puts above the ask
+    or its stop; a short sale at its limit or 3 % above the ask, whichever is higher.
+    """
+    buys = order.side == "buy"
+    if buys and order.limit_price is not None:
+        return order.limit_price
+    if buys and order.type == "stop" and order.stop_price is not None:
+        return buying_collar(order.stop_price)
+    point = market.last(order.symbol, now)
+    if not buys:
+        ask = ZERO if point is None else market.quote(point, now).ask
+        return max(order.limit_price or ZERO, ask * SHORT_SALE_MARKUP)
+    if point is None:
+        return ZERO
+    quote = market.quote(point, now)
+    if order.type == "trailing_stop":
+        stop = order.stop_price or trail_beyond(
+            quote.last, order.side, order.trail_price, order.trail_percent
+        )
+        return buying_collar(stop)
+    # Quotes lie evenly around the last price, so the midpoint that counts in extended
+    # hours is the last price, which counts while the market is closed.
+    if market.sessions.open_at(now) is None:
+        return quote.last
+    return buying_collar(quote.ask)
 
 
 def held_for_orders(orders: Iterable[Order], symbol: str, side: str) -> Decimal:

@@ -116,7 +116,19 @@ def borrow_fee(short_value: Decimal, yearly_rate: Decimal, nights: int) -> Decim
 
     `short_value` is their value in dollars at the close; a year has 360 days.
     """
-    return _cent_up(abs(short_value) * yearly_rate * nights / INTEREST_YEAR)
+    return _interest(abs(short_value), yearly_rate, nights)
+
+
+def margin_interest(cash: Decimal, yearly_rate: Decimal, nights: int) -> Decimal:
+    """Return what borrowed dollars cost over some nights, rounded up to the cent.
+
+    `cash` is the balance at the end of the day; nothing is borrowed above zero.
+    """
+    return _interest(max(ZERO, -cash), yearly_rate, nights)
+
+
+def _interest(amount: Decimal, yearly_rate: Decimal, nights: int) -> Decimal:
+    return _cent_up(amount * yearly_rate * nights / INTEREST_YEAR)
 
 
 def _cent_up(amount: Decimal) -> Decimal:

@@ -168,8 +168,8 @@ class FillModel:
     A model with a `participation` cap fills at most that share of a quote's volume, in
     whole shares; without one, size is ignored. `partial_odds` is the chance that a fill
     takes only a random part. `borrow_rate` is what shares sold short cost a year, as a
-    share of their value; `latency` is how long an order takes to the market, where the
-    caller knows instants between bars. Slippage worsens market and stop orders only: a
+    share of their value, and `margin_rate` what borrowed dollars do; `latency` is how
+    long an order takes to the market. Slippage worsens market and stop orders only: a
     limit order never trades beyond its limit.
     """
 
@@ -180,6 +180,7 @@ class FillModel:
     partial_odds: float = 0.0
     fees: bool = False
     borrow_rate: Decimal = ZERO
+    margin_rate: Decimal = ZERO
     latency: timedelta = timedelta(0)
 
     def quote(
@@ -222,11 +223,13 @@ REALISTIC = FillModel(
     participation=Decimal("0.1"),
     fees=True,
     borrow_rate=Decimal("0.003"),
+    margin_rate=Decimal("0.0625"),
     latency=timedelta(milliseconds=250),
 )
 """Half a spread of 1 bp, 2 bp of slippage, at most a tenth of the volume, fees,
-0.3 % a year on shorts (the usual price of shares that are easy to borrow), and a
-quarter of a second from acceptance to the market."""
+0.3 % a year on shorts (the usual price of shares that are easy to borrow), 6.25 % a
+year on borrowed dollars (the broker's schedule of 2026-09), and a quarter of a second
+from acceptance to the market."""
 
 FILL_MODELS = {model.name: model for model in (ALPACA_PAPER, REALISTIC)}
 
@@ -265,25 +268,34 @@ def draw(
     )
 
 
-def buy_stop_collar(stop_price: Decimal) -> Decimal:
-    """Return the limit that the broker puts on a buy stop when it is elected.
+def buying_collar(price: Decimal) -> Decimal:
+    """Return the limit that the broker puts on a purchase at the market.
 
-    4 % above a stop below $50, else 2.5 %.
+    4 % above an ask, or the stop of a buy stop, below $50, else 2.5 %.
     """
-    share = Decimal("1.04") if stop_price < 50 else Decimal("1.025")
-    return round_down(stop_price * share)
+    share = Decimal("1.04") if price < 50 else Decimal("1.025")
+    return round_down(price * share)
 
 
 def trailing_stop_price(order: RestingOrder, high_water: Decimal) -> Decimal:
     """Return the stop at a best price: the trail below it, above it for a buy."""
-    if order.trail_price is not None:
-        distance = order.trail_price
+    return trail_beyond(high_water, order.side, order.trail_price, order.trail_percent)
+
+
+def trail_beyond(
+    best: Decimal,
+    side: Side,
+    trail_price: Decimal | None,
+    trail_percent: Decimal | None,
+) -> Decimal:
+    """Return the price that lies the trail away from a best price."""
+    if trail_price is not None:
+        distance = trail_price
     else:
-        assert order.trail_percent is not None
-        distance = high_water * order.trail_percent / 100
+        assert trail_percent is not None
+        distance = best * trail_percent / 100
     # A trail wider than the price can never be reached from above: keep it a price.
-    stop = high_water + distance if order.is_buy else high_water - distance
-    return round_price(stop)
+    return round_price(best + distance if side == "buy" else best - distance)
 
 
 def _trigger(order: RestingOrder, quote: Quote) -> tuple[RestingOrder, Decimal | None]:
@@ -313,7 +325,7 @@ def _trigger(order: RestingOrder, quote: Quote) -> tuple[RestingOrder, Decimal |
         return order, None
     order = replace(order, triggered=True, stop_price=stop)
     if order.type is OrderType.STOP and order.is_buy:
-        order = replace(order, limit_price=buy_stop_collar(stop))
+        order = replace(order, limit_price=buying_collar(stop))
     if came_from is None:
         return order, None
     crossed = came_from < stop if order.is_buy else came_from > stop

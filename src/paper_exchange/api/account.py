@@ -1,12 +1,13 @@
 """Account, settings, positions, activities, history, clock, calendar and assets."""
 
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from paper_exchange import history, instants, numbers, positions
+from paper_exchange import history, instants, margin, numbers, positions
 from paper_exchange.accounts import Account
 from paper_exchange.api.context import account_of, exchange_of
 from paper_exchange.api.http import Json, choice, json_body, number
@@ -15,7 +16,6 @@ from paper_exchange.errors import invalid, malformed, not_found
 from paper_exchange.exchange import Exchange
 from paper_exchange.identity import asset_id
 from paper_exchange.instants import rfc3339
-from paper_exchange.market.source import Listing
 from paper_exchange.numbers import ZERO, money, text
 from trading_core.costs import daily_fees
 
@@ -267,13 +267,20 @@ async def read_calendar(request: Request) -> Response:
     return Json(rows)
 
 
-def asset_body(listing: Listing, is_active: bool = True) -> dict[str, Any]:
-    """Return an asset as Alpaca writes it."""
+def asset_body(exchange: Exchange, symbol: str) -> dict[str, Any]:
+    """Return an asset as Alpaca writes it; what margin it needs follows its price."""
+    market = exchange.market
+    listing, is_active = market.listings[symbol], market.is_active(symbol)
+    price = market.mark(symbol, exchange.now)
+    long = short = Decimal("0.3")
+    if price is not None:
+        long = margin.long_rate(symbol, price)
+        short = margin.short_requirement(price) / price
     return {
-        "id": asset_id(listing.symbol),
+        "id": asset_id(symbol),
         "class": "us_equity",
         "exchange": listing.exchange,
-        "symbol": listing.symbol,
+        "symbol": symbol,
         "name": listing.name,
         "status": "active" if is_active else "inactive",
         "tradable": is_active,
@@ -282,9 +289,9 @@ def asset_body(listing: Listing, is_active: bool = True) -> dict[str, Any]:
         "easy_to_borrow": True,
         "borrow_status": "easy_to_borrow",
         "fractionable": True,
-        "margin_requirement_long": "30",
-        "margin_requirement_short": "30",
-        "maintenance_margin_requirement": 30,
+        "margin_requirement_long": money(long * 100),
+        "margin_requirement_short": money(short * 100),
+        "maintenance_margin_requirement": int(long * 100),
         "attributes": [],
         "cusip": None,
     }
@@ -297,14 +304,14 @@ async def list_assets(request: Request) -> Response:
     attributes = {name for name in query.get("attributes", "").split(",") if name}
     status = choice(request, "status", "", "active", "inactive")
     kind = query.get("asset_class", "us_equity") or "us_equity"
-    exchange = query.get("exchange")
+    wanted = query.get("exchange")
     if kind != "us_equity":
         return Json([])
-    market = exchange_of(request).market
+    exchange = exchange_of(request)
     bodies = [
-        asset_body(listing, market.is_active(listing.symbol))
-        for listing in market.listings.values()
-        if not exchange or listing.exchange == exchange
+        asset_body(exchange, listing.symbol)
+        for listing in exchange.market.listings.values()
+        if not wanted or listing.exchange == wanted
     ]
     return Json(
         [
@@ -320,10 +327,10 @@ async def list_assets(request: Request) -> Response:
 async def read_asset(request: Request) -> Response:
     """Return one listing by symbol or id."""
     name = request.path_params["name"]
-    market = exchange_of(request).market
-    for listing in market.listings.values():
-        if name in (listing.symbol, asset_id(listing.symbol)):
-            return Json(asset_body(listing, market.is_active(listing.symbol)))
+    exchange = exchange_of(request)
+    for symbol in exchange.market.listings:
+        if name in (symbol, asset_id(symbol)):
+            return Json(asset_body(exchange, symbol))
     raise not_found(f"asset not found for {name[:64]}")
 
 

@@ -128,7 +128,12 @@ async def list_accounts(request: Request) -> Response:
     check_token(request)
     return Json(
         [
-            {"id": account.id, "key": account.key, "cash": str(account.cash)}
+            {
+                "id": account.id,
+                "key": account.key,
+                "cash": str(account.cash),
+                "margin": account.standing.record(),
+            }
             for account in exchange_of(request).accounts.values()
         ]
     )

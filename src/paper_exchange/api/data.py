@@ -76,6 +76,19 @@ def _instant(request: Request, name: str, default: int) -> int:
     return instant
 
 
+def _known_at(request: Request, now: int) -> int | None:
+    """Return the instant whose symbols are meant; None means that none are followed."""
+    value = request.query_params.get("asof")
+    if not value:
+        return now
+    if value == "-":
+        return None
+    try:
+        return instants.parse(value) + bars.DAY - 1
+    except ValueError:
+        raise malformed("invalid asof: it must be YYYY-MM-DD or -") from None
+
+
 def _limit(request: Request) -> int:
     value = request.query_params.get("limit")
     if not value:
@@ -120,21 +133,23 @@ def _page(
     begun = _token(request, symbols)
     page: dict[str, list[Any]] = {}
     left, last = limit, None
+    known_at = _known_at(request, now)
     for symbol in symbols:
-        if symbol not in exchange.market.listings:
+        past = exchange.market.past(symbol, known_at)
+        if past is None:
             continue
         if begun is not None and symbol < begun[0]:
             continue
-        first, until = start, end
+        first, until = max(start, past.first), min(end, past.last)
         if begun is not None and symbol == begun[0]:
             if newest_first:
-                until = begun[1] - 1
+                until = min(until, begun[1] - 1)
             else:
-                first = begun[1] + 1
+                first = max(first, begun[1] + 1)
         if first > until:
             continue
         # One more than fits tells whether there is another page.
-        found = list(islice(rows(symbol, first, until, newest_first), left + 1))
+        found = list(islice(rows(past.symbol, first, until, newest_first), left + 1))
         if found[:left]:
             page[symbol] = [row for _, row in found[:left]]
             last = (symbol, found[:left][-1][0])

@@ -19,10 +19,24 @@ from paper_exchange.exchange import Exchange
 from paper_exchange.faults import Faults
 from paper_exchange.instants import MINUTE
 from paper_exchange.market import bars, prints
+from paper_exchange.market.interventions import Intervention
+from paper_exchange.market.market import Market
 
 router = Router()
 CHANNELS = ("trades", "quotes", "bars", "updatedBars", "dailyBars", "statuses", "lulds")
-LETTERS = {"trades": "t", "quotes": "q", "bars": "b", "dailyBars": "d"}
+LETTERS = {
+    "trades": "t",
+    "quotes": "q",
+    "bars": "b",
+    "dailyBars": "d",
+    "statuses": "s",
+}
+OF_THE_CLOCK = ("trades", "quotes", "bars", "dailyBars")
+# Codes on the tapes A and B and on tape C, text, and the same of the reason.
+STATUSES = {
+    "halt": (("2", "H"), "Trading Halt", ("P", "T1"), "News Pending"),
+    "resume": (("3", "T"), "Trading Resumption", ("D", "T3"), "News Disseminated"),
+}
 MOST_WAITING = 20_000
 MOST_AT_ONCE = 500
 MINUTES, DAYS = bars.timeframe("1Min"), bars.timeframe("1Day")
@@ -132,6 +146,21 @@ def _packed(messages: list[Message]) -> list[Message]:
     return packed
 
 
+def _status(market: Market, act: Intervention) -> Message:
+    """Return a halt or its end as the stream writes it."""
+    codes, message, reasons, reason = STATUSES[act.kind]
+    tape = prints.TAPES.get(market.listings[act.symbol].exchange, "A")
+    place = 1 if tape == "C" else 0
+    return {
+        "sc": codes[place],
+        "sm": message,
+        "rc": reasons[place],
+        "rm": reason,
+        "t": instants.rfc3339(act.time),
+        "z": tape,
+    }
+
+
 class MarketStream:
     """Everyone who hears the market, and how far they have heard it."""
 
@@ -151,12 +180,35 @@ class MarketStream:
         events = [
             event
             for symbol in self._exchange.market.listings
-            for channel in LETTERS
+            for channel in OF_THE_CLOCK
             if any(one.wants(channel, symbol) for one in listeners)
             for event in self._events(channel, symbol, since, until)
         ]
         # Market time first; what happens at one instant keeps the channels' order.
         events.sort(key=lambda event: event[0])
+        self._tell(listeners, events)
+
+    def intervened(self, act: Intervention) -> None:
+        """Tell of a trade that was printed, or of a halt, at this very instant."""
+        market, symbol = self._exchange.market, act.symbol
+        told: list[tuple[str, Message]] = []
+        if act.kind in STATUSES:
+            told = [("statuses", _status(market, act))]
+        elif act.kind == "print" and (point := market.last(symbol, act.time)):
+            told = [
+                ("trades", prints.trade(market, symbol, point)),
+                ("quotes", prints.quote(market, symbol, point)),
+            ]
+        events = [
+            (act.time, channel, {"T": LETTERS[channel], "S": symbol, **message})
+            for channel, message in told
+        ]
+        self._tell(self.connections, events)
+
+    def _tell(
+        self, listeners: list[Connection], events: list[tuple[int, str, Message]]
+    ) -> None:
+        """Hand each listener what it wants of some events."""
         for listener in listeners:
             messages = [
                 message

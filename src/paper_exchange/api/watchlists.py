@@ -22,10 +22,9 @@ Watchlist = dict[str, Any]
 
 def _body(exchange: Exchange, watchlist: Watchlist) -> dict[str, Any]:
     shown = {name: value for name, value in watchlist.items() if name != "symbols"}
-    listings = exchange.market.listings
     return {
         **shown,
-        "assets": [asset_body(listings[symbol]) for symbol in watchlist["symbols"]],
+        "assets": [asset_body(exchange, symbol) for symbol in watchlist["symbols"]],
     }
 
 

@@ -19,6 +19,7 @@ from trading_core.money import price_of
 ROUNDING = 0.0051
 # A symbol without a price for this many trading days has none.
 LOOK_BACK_DAYS = 10
+FOREVER = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,15 @@ class Point:
     price: float
     volume: float
     came_from: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A listing, and the instants between which a name meant it."""
+
+    symbol: str
+    first: int
+    last: int
 
 
 class Market:
@@ -44,6 +54,9 @@ class Market:
         self._tapes: OrderedDict[tuple[str, int], DayTape | None] = OrderedDict()
         self._acts: dict[str, list[Intervention]] = {}
         self._first_names: dict[str, str] = {}
+        self._first_listed = frozenset(self.listings)
+        self._renamed: list[tuple[int, str, str]] = []
+        """The midnight of a change of name, the old one and the new one."""
         self._delisted: set[str] = set()
         self._last: dict[str, Point | None] = {}
         self._marks: dict[str, Decimal | None] = {}
@@ -70,6 +83,9 @@ class Market:
         self._forget_last()
         if act.kind == "rename":
             self._rename(act.symbol, act.new_symbol)
+            # A name changes before anything trades: the whole day bears the new one.
+            begins = instants.new_york_midnight(instants.new_york_date(act.time))
+            self._renamed.append((begins, act.symbol, act.new_symbol))
             return
         if act.kind == "delist":
             self._delisted.add(act.symbol)
@@ -83,6 +99,27 @@ class Market:
         self._first_names[new] = self._first_names.get(old, old)
         # The old name keeps its past, for accounts that look back.
         self._acts[new] = list(self._acts.get(old, ()))
+
+    def past(self, symbol: str, known_at: int | None) -> "Past | None":
+        """Return whose past a symbol means, as symbols were known at an instant.
+
+        Without an instant names are not followed: a symbol means what traded under this
+        very name, and only while it did.
+        """
+        first, last = 0, FOREVER
+        is_known = symbol in self._first_listed
+        name = symbol
+        for time, old, new in self._renamed:
+            if known_at is None and new == symbol:
+                name, first, last, is_known = symbol, time, FOREVER, True
+            elif known_at is not None and time <= known_at:
+                is_known = (is_known or new == symbol) and old != symbol
+                continue
+            if old == name:
+                name = new
+                if known_at is None and old == symbol:
+                    last = time - 1
+        return Past(name, first, last) if is_known else None
 
     def is_active(self, symbol: str) -> bool:
         """Whether a symbol is listed and may be traded."""

@@ -6,15 +6,21 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from alpaca.data.historical import StockHistoricalDataClient
+from alpaca.data.historical.corporate_actions import CorporateActionsClient
+from alpaca.data.requests import StockLatestTradeRequest
 from alpaca.trading.client import TradingClient
+from alpaca.trading.enums import OrderSide, OrderStatus, TimeInForce
+from alpaca.trading.requests import LimitOrderRequest, MarketOrderRequest
 
 TOKEN = "control-token"
+NUMBERS = count(1)
 KEYS = {"APCA-API-KEY-ID": "paper", "APCA-API-SECRET-KEY": "paper"}
 Start = Callable[..., "RunningExchange"]
 
@@ -69,6 +75,59 @@ class RunningExchange:
                 raise
         assert self.process.stdout is not None
         self.process.stdout.close()
+
+
+@dataclass
+class Desk:
+    """A fresh account on an exchange that all walks share, and its clients."""
+
+    exchange: Any
+    key: str
+    trading: Any
+    data: Any
+    actions: Any
+
+    def last(self, symbol: str = "KO") -> float:
+        request = StockLatestTradeRequest(symbol_or_symbols=symbol)
+        return float(self.data.get_stock_latest_trade(request)[symbol].price)
+
+    def near(self, percent: float, symbol: str = "KO") -> float:
+        return round(self.last(symbol) * (1 + percent / 100), 2)
+
+    def buy(self, quantity: float = 10, symbol: str = "KO", **more: Any) -> Any:
+        return self.trading.submit_order(
+            MarketOrderRequest(
+                symbol=symbol,
+                qty=quantity,
+                side=OrderSide.BUY,
+                time_in_force=TimeInForce.DAY,
+                **more,
+            )
+        )
+
+    def bid(self, price: float = 1.0, symbol: str = "KO", **more: Any) -> Any:
+        return self.trading.submit_order(
+            LimitOrderRequest(
+                symbol=symbol,
+                qty=more.pop("qty", 1),
+                side=OrderSide.BUY,
+                time_in_force=more.pop("time_in_force", TimeInForce.GTC),
+                limit_price=price,
+                **more,
+            )
+        )
+
+    def hold(self, quantity: float, symbol: str = "KO") -> None:
+        """Hold so many shares: one in ten fills is partial, so the rest is ordered."""
+        while True:
+            positions = self.trading.get_all_positions()
+            held = {one.symbol: float(one.qty) for one in positions}
+            left = quantity - held.get(symbol, 0.0)
+            if left <= 0:
+                return
+            order = self.buy(left, symbol)
+            if self.trading.get_order_by_id(order.id).status != OrderStatus.FILLED:
+                self.trading.cancel_order_by_id(order.id)
 
 
 @pytest.fixture
@@ -130,3 +189,29 @@ def exchange(start: Start) -> RunningExchange:
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """The clients obey proxy settings; the exchange is on this machine."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.fixture(scope="module")
+def at_ten(lasting_exchange: RunningExchange) -> RunningExchange:
+    """An exchange at ten o'clock, on which PFE was split and INTC was renamed."""
+    exchange = lasting_exchange
+    exchange.control("/control/prices", symbol="PFE", split=2, ex_date="2026-09-15")
+    exchange.control("/control/prices", symbol="DIS", dividend=0.75)
+    exchange.control("/control/prices", symbol="BAC", dividend=0.25)
+    exchange.control("/control/prices", symbol="INTC", rename="CHIP")
+    exchange.control(advance_to="2026-09-15T14:00:00Z")
+    return exchange
+
+
+@pytest.fixture
+def desk(at_ten: RunningExchange) -> Iterator[Any]:
+    key = f"desk-{next(NUMBERS)}"
+    at_ten.control("/control/accounts", key=key, secret=key, cash=100_000)
+    url = at_ten.url
+    yield Desk(
+        at_ten,
+        key,
+        at_ten.trading(key, key),
+        StockHistoricalDataClient(key, key, url_override=url),
+        CorporateActionsClient(key, key, url_override=url),
+    )

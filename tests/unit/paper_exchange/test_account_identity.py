@@ -349,7 +349,7 @@ class OrderFlow(RuleBasedStateMachine):
         for one in self.exchange.store.activities(
             self.account.id, (), None, None, False, 10_000, None
         ):
-            if one["activity_type"] in ("FEE", "DIV"):
+            if one["activity_type"] in ("FEE", "DIV", "INT"):
                 cash += Decimal(one["net_amount"])
                 continue
             if one["activity_type"] == "SPLIT":

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paper_exchange import instants
@@ -18,6 +18,7 @@ START = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 cents = st.integers(100, 100_000).map(lambda number: number / 100)
 
 
+@settings(deadline=None)
 @given(cents, cents, cents, cents, st.sampled_from([1, 5, 15, 30, 60, 390]))
 def test_the_points_of_a_bar_are_those_of_the_engine(
     one: float, two: float, three: float, four: float, minutes: int
@@ -37,6 +38,7 @@ def test_the_points_of_a_bar_are_those_of_the_engine(
         assert prices.tolist() == [point.price for point in expected]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**9))
 def test_the_minutes_of_an_hour_keep_its_volume_to_the_share(volume: int) -> None:
     opens = instants.from_datetime(START)
