@@ -1,0 +1,212 @@
+"""The compiled pass over one column: its own cash, one position at a time.
+
+An order of a bar's close fills whole at the next bar's open.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from trading_core.simulation.compiled import compiled
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+Marks = npt.NDArray[np.int8]
+
+ROUNDING = 1e-9
+"""Share of a share by which a float quotient may fall short of a whole number. Exact
+quotients of prices in cents and sizes in thousandths of equity keep ten times that
+distance from it below $1,000 a share."""
+
+
+class Account(NamedTuple):
+    """Terms and parameters as the pass reads them; `top_up` as `sizing.TOP_UP`."""
+
+    cash: float
+    share: float
+    fractional: bool
+    allow_short: bool
+    at_fill: bool
+    fee_rate: float
+    fee_per_share: float
+    slippage: float
+    top_up: float
+
+
+TRADE = np.dtype(
+    [
+        ("entry_bar", np.int64),
+        ("exit_bar", np.int64),
+        ("quantity", np.float64),
+        ("entry_price", np.float64),
+        ("exit_price", np.float64),
+        ("fees", np.float64),
+        ("adverse", np.float64),
+        ("favorable", np.float64),
+        ("is_open", np.bool_),
+    ]
+)
+"""A position from flat to flat. `quantity` is all shares entered, negative for a short,
+and `entry_price` their average; `adverse` and `favorable` (MAE and MFE) are dollars a
+share at most. One that is open has the last bar and its close as its exit."""
+
+ACTION = np.dtype([("bar", np.int64), ("split", np.float64), ("dividend", np.float64)])
+"""A corporate action before the open of a bar, as `CorporateAction`."""
+
+
+@compiled
+def is_sound(
+    open_: Floats,
+    high: Floats,
+    low: Floats,
+    close: Floats,
+    volume: Floats,
+    time: Integers,
+) -> bool:
+    """Whether `bars.validate` would find nothing wrong with a column."""
+    bad = False
+    for bar in range(close.size):
+        body_low = min(open_[bar], close[bar])
+        body_high = max(open_[bar], close[bar])
+        bad |= not (0 < low[bar] <= body_low and body_high <= high[bar] < np.inf)
+        bad |= not (open_[bar] < np.inf and close[bar] < np.inf)
+        bad |= not 0 <= volume[bar] < np.inf
+        bad |= bar > 0 and time[bar] <= time[bar - 1]
+    return not bad
+
+
+@compiled
+def trade_column(
+    open_: Floats,
+    high: Floats,
+    low: Floats,
+    close: Floats,
+    signal: Marks,
+    actions: npt.NDArray[np.void],
+    account: Account,
+    equity: Floats,
+    trades: npt.NDArray[np.void],
+) -> int:
+    """Write equity at each close and the trades; return how many trades there are."""
+    cash = account.cash
+    shares = entered = cost = fees = order = 0.0
+    lowest, highest = np.inf, -np.inf
+    count = since = action = 0
+    for bar in range(close.size):
+        while action < actions.size and actions[action]["bar"] <= bar:
+            cash += shares * actions[action]["dividend"]
+            split = actions[action]["split"]
+            shares, entered, order = shares * split, entered * split, order * split
+            lowest, highest = lowest / split, highest / split
+            action += 1
+        if order != 0:
+            price = open_[bar]
+            price += price * account.slippage * (1.0 if order > 0 else -1.0)
+            if account.at_fill:
+                order = (
+                    -shares
+                    if shares != 0
+                    else order * _affordable(cash, price, account)
+                )
+            fee = abs(order) * (price * account.fee_rate + account.fee_per_share)
+            cash -= order * price + fee
+            fees += fee
+            lowest, highest = min(lowest, price), max(highest, price)
+            if shares == 0 and order != 0:
+                since = bar
+            if shares * order >= 0:
+                shares, entered, cost = (
+                    shares + order,
+                    entered + order,
+                    cost + order * price,
+                )
+            else:
+                _end(trades[count], since, bar, entered, cost, price, fees, False)
+                _reach(trades[count], lowest, highest)
+                count += 1
+                shares = 0.0
+            if shares == 0:
+                entered = cost = fees = 0.0
+                lowest, highest = np.inf, -np.inf
+            order = 0.0
+        if shares != 0:
+            lowest, highest = min(lowest, low[bar]), max(highest, high[bar])
+        now = cash + shares * close[bar]
+        equity[bar] = now
+        if signal[bar] != 0 and now > 0:
+            order = _order(signal[bar], shares, now, close[bar], account)
+    if shares != 0:
+        last = close.size - 1
+        _end(trades[count], since, last, entered, cost, close[last], fees, True)
+        _reach(trades[count], lowest, highest)
+        count += 1
+    return count
+
+
+@compiled
+def drawdown(equity: Floats) -> float:
+    """Return the deepest fall from the highest equity before, as a share at most 0."""
+    highest, left = equity[0], 1.0
+    for value in equity:
+        if value > highest:
+            highest = value
+        elif value < left * highest:
+            left = value / highest
+    return left - 1
+
+
+@compiled
+def _order(
+    signal: int, shares: float, equity: float, price: float, account: Account
+) -> float:
+    """Return the shares to trade, as `sizing.order_quantity`; sized later, the side."""
+    if shares * signal < 0:
+        return -shares
+    if signal < 0 and not account.allow_short:
+        return 0.0
+    if account.at_fill:
+        return 0.0 if shares != 0 else float(signal)
+    held = abs(shares)
+    afforded = equity * account.share
+    # Most signals meet a position that stands at its target: that needs no division.
+    if held * price >= afforded * (1 - account.top_up) * (1 + ROUNDING):
+        return 0.0
+    target = afforded / price
+    if not account.fractional:
+        target = np.floor(target + ROUNDING)
+    lacking = target - held
+    return signal * lacking if lacking > target * account.top_up + ROUNDING else 0.0
+
+
+@compiled
+def _affordable(cash: float, price: float, account: Account) -> float:
+    """Return the shares that the column's part of its cash buys, fees included."""
+    cost = price * (1 + account.fee_rate) + account.fee_per_share
+    shares = max(cash, 0.0) * account.share / cost
+    return shares if account.fractional else np.floor(shares + ROUNDING)
+
+
+@compiled
+def _end(
+    trade: np.void,
+    since: int,
+    bar: int,
+    entered: float,
+    cost: float,
+    price: float,
+    fees: float,
+    is_open: bool,
+) -> None:
+    trade["entry_bar"], trade["exit_bar"] = since, bar
+    trade["quantity"], trade["entry_price"] = entered, cost / entered
+    trade["exit_price"], trade["fees"], trade["is_open"] = price, fees, is_open
+
+
+@compiled
+def _reach(trade: np.void, lowest: float, highest: float) -> None:
+    entry = trade["entry_price"]
+    worst, best = lowest - entry, highest - entry
+    if trade["quantity"] < 0:
+        worst, best = -best, -worst
+    trade["adverse"], trade["favorable"] = min(worst, 0.0), max(best, 0.0)

@@ -1,0 +1,168 @@
+"""Backtests of many symbols side by side, each a column with its own cash.
+
+Fast, and without what one account brings: no limits, no shared money, no partial fills.
+On bars in whole ticks and complete sessions, on terms without costs, a column trades
+what `simulate` trades with limits that forbid nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from trading_core.simulation.actions import CorporateAction
+from trading_core.simulation.column_pass import TRADE, Account, drawdown, trade_column
+from trading_core.simulation.signals import ColumnSignals, Marks, Signals
+from trading_core.simulation.table import Column, Table, spread
+from trading_core.simulation.terms import Terms
+from trading_core.sizing import TOP_UP
+from trading_core.strategy import Strategy
+
+Trades = npt.NDArray[np.void]
+Floats = npt.NDArray[np.float64]
+
+SWEPT = {
+    "place": pl.Int64,
+    "symbol": pl.String,
+    "trades": pl.Int64,
+    "final_equity": pl.Float64,
+    "total_return": pl.Float64,
+    "max_drawdown": pl.Float64,
+    "hit_rate": pl.Float64,
+    "fees": pl.Float64,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnBacktest:
+    """What the columns traded.
+
+    `trades` has a row a position from flat to flat: symbol, entered_at, left_at (null
+    while it is open), quantity (negative for a short), entry_price, exit_price (the
+    last close while it is open), fees, how far the price went against and for the
+    position in dollars a share, and the profit after fees. `equity` has symbol,
+    timestamp (the start of the bar at whose close it is) and equity.
+    """
+
+    trades: pl.DataFrame
+    equity: pl.DataFrame
+
+
+def backtest_columns(
+    strategy: Strategy[Any],
+    bars: pl.DataFrame,
+    terms: Terms | None = None,
+    actions: Sequence[CorporateAction] = (),
+) -> ColumnBacktest:
+    """Run a strategy over each symbol with its own cash.
+
+    `bars` are unadjusted and sorted by symbol and time. The strategy sees them adjusted
+    for the splits of `actions`; orders trade at the unadjusted prices.
+    """
+    table = Table(bars, actions)
+    account = _account(strategy, terms or Terms())
+    signals = Signals([strategy], table.seen)
+    equity = np.empty(table.bars.height)
+
+    def traded(column: Column) -> Trades:
+        marks = signals.of(column.seen, column.place)[0]
+        return _trade(column, marks, account, equity[column.place])
+
+    trades = spread(traded, table.columns)
+    return ColumnBacktest(
+        trades=_frame(table, trades),
+        equity=table.bars.select("symbol", "timestamp", equity=pl.Series(equity)),
+    )
+
+
+def sweep(
+    strategies: Sequence[Strategy[Any]],
+    bars: pl.DataFrame,
+    terms: Terms | None = None,
+    actions: Sequence[CorporateAction] = (),
+) -> pl.DataFrame:
+    """Return what each strategy made of each symbol, in the order of both.
+
+    Columns: place (in `strategies`), symbol, trades, final_equity, total_return,
+    max_drawdown (at most 0), hit_rate (null without a closed trade), fees. An indicator
+    that several strategies name is computed once a symbol; no equity curve is kept.
+    """
+    table = Table(bars, actions)
+    accounts = [_account(strategy, terms or Terms()) for strategy in strategies]
+    signals = Signals(strategies, table.seen)
+    rows: list[tuple[Any, ...]] = []
+    for column in table.columns:
+        made = partial(_made, column, signals.of(column.seen, column.place), accounts)
+        rows += spread(made, range(len(strategies)))
+    return pl.DataFrame(rows, schema=SWEPT, orient="row").sort("place", "symbol")
+
+
+def _made(
+    column: Column, signals: ColumnSignals, accounts: Sequence[Account], place: int
+) -> tuple[Any, ...]:
+    equity = np.empty(column.prices[0].size)
+    trades = _trade(column, signals[place], accounts[place], equity)
+    closed = trades[~trades["is_open"]]
+    won = float((_profits(closed) > 0).mean()) if closed.size else None
+    return (
+        place,
+        column.symbol,
+        trades.size,
+        equity[-1],
+        equity[-1] / accounts[place].cash - 1,
+        drawdown(equity),
+        won,
+        trades["fees"].sum(),
+    )
+
+
+def _trade(column: Column, marks: Marks, account: Account, equity: Floats) -> Trades:
+    """Write the equity of a column and return its trades."""
+    # A position is entered at one open and left at another, at most every second bar.
+    trades = np.empty(marks.size // 2 + 1, TRADE)
+    count = trade_column(*column.prices, marks, column.actions, account, equity, trades)
+    return trades[:count].copy()
+
+
+def _profits(trades: Trades) -> Floats:
+    moved = trades["exit_price"] - trades["entry_price"]
+    profits: Floats = trades["quantity"] * moved - trades["fees"]
+    return profits
+
+
+def _account(strategy: Strategy[Any], terms: Terms) -> Account:
+    return Account(
+        cash=float(terms.cash),
+        share=strategy.parameters.max_position_size,
+        fractional=terms.fractional,
+        allow_short=strategy.parameters.allow_short,
+        at_fill=terms.at == "fill",
+        fee_rate=terms.fee_rate,
+        fee_per_share=terms.fee_per_share,
+        slippage=terms.slippage,
+        top_up=float(TOP_UP),
+    )
+
+
+def _frame(table: Table, trades: Sequence[Trades]) -> pl.DataFrame:
+    rows = np.concatenate(trades)
+    first = np.repeat(
+        [column.place.start for column in table.columns], [each.size for each in trades]
+    )
+    entered = first + rows["entry_bar"]
+    left = table.times[first + rows["exit_bar"]]
+    left[rows["is_open"]] = np.datetime64("NaT")
+    names = ("quantity", "entry_price", "exit_price", "fees", "adverse", "favorable")
+    return pl.DataFrame(
+        {
+            "symbol": table.bars["symbol"].gather(entered),
+            "entered_at": pl.Series(table.times[entered]).dt.replace_time_zone("UTC"),
+            "left_at": pl.Series(left).dt.replace_time_zone("UTC"),
+            **{name: rows[name] for name in names},
+            "profit": _profits(rows),
+        }
+    )

@@ -1,0 +1,109 @@
+"""A frame of bars as columns of numbers, one a symbol, for the compiled passes."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from trading_core import bars as bar_frame
+from trading_core.calendar import NEW_YORK
+from trading_core.simulation.actions import CorporateAction, split_adjusted
+from trading_core.simulation.column_pass import ACTION, is_sound
+
+Floats = npt.NDArray[np.float64]
+
+Work = TypeVar("Work")
+Done = TypeVar("Done")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """The bars of one symbol: where they stand in the frame, and their numbers.
+
+    `prices` are open, high, low and close as traded; `seen` is the frame that the
+    strategy sees, adjusted for splits.
+    """
+
+    symbol: str
+    place: slice
+    prices: tuple[Floats, Floats, Floats, Floats]
+    actions: npt.NDArray[np.void]
+    seen: pl.DataFrame
+
+
+class Table:
+    """Bars of any number of symbols, checked."""
+
+    def __init__(
+        self, bars: pl.DataFrame, actions: Sequence[CorporateAction] = ()
+    ) -> None:
+        self.bars = (
+            bars if bars.schema == bar_frame.SCHEMA else bar_frame.conform(bars)
+        ).rechunk()
+        if bars.is_empty():
+            raise ValueError("A backtest needs clean bars. There are no bars.")
+        self.seen = split_adjusted(self.bars, actions)
+        self.times = self.bars["timestamp"].to_numpy()
+        numbers = {n: self.bars[n].to_numpy() for n in bar_frame.NUMBERS}
+        self._volume = numbers.pop("volume")
+        self._prices = tuple(numbers.values())
+        self.columns = self._columns(actions)
+        if not all(spread(self._is_sound, self.columns)) or self._is_unordered():
+            _, problems = bar_frame.validate(self.bars)
+            raise ValueError(f"A backtest needs clean bars. {problems[0].message}")
+
+    def _columns(self, actions: Sequence[CorporateAction]) -> list[Column]:
+        runs = self.bars["symbol"].rle().struct.unnest()
+        columns, first = [], 0
+        for length, symbol in runs.iter_rows():
+            place = slice(first, first + length)
+            open_, high, low, close = (each[place] for each in self._prices)
+            columns.append(
+                Column(
+                    symbol=symbol,
+                    place=place,
+                    prices=(open_, high, low, close),
+                    actions=_before_opens(
+                        [each for each in actions if each.symbol == symbol],
+                        self.times[place],
+                    ),
+                    seen=self.seen.slice(first, length),
+                )
+            )
+            first += length
+        return columns
+
+    def _is_sound(self, column: Column) -> bool:
+        at = column.place
+        return is_sound(*column.prices, self._volume[at], self.times[at].view(np.int64))
+
+    def _is_unordered(self) -> bool:
+        symbols = [column.symbol for column in self.columns]
+        return None in symbols or symbols != sorted(set(symbols))
+
+
+def spread(work: Callable[[Work], Done], over: Iterable[Work]) -> list[Done]:
+    """Return the results of work in order, computed by as many threads as cores."""
+    items = list(over)
+    if len(items) == 1:
+        return [work(items[0])]
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        return list(threads.map(work, items))
+
+
+def _before_opens(
+    actions: Sequence[CorporateAction], times: npt.NDArray[np.datetime64]
+) -> npt.NDArray[np.void]:
+    """Return actions by the bar before whose open they are due."""
+    due = np.zeros(len(actions), ACTION)
+    for row, action in enumerate(sorted(actions, key=lambda each: each.day)):
+        midnight = datetime.combine(action.day, time(), NEW_YORK).astimezone(UTC)
+        bar = np.searchsorted(times, np.datetime64(midnight.replace(tzinfo=None)))
+        due[row] = bar, float(action.split), float(action.dividend)
+    return due
