@@ -82,7 +82,7 @@ def trade_column(
     high: Floats,
     low: Floats,
     close: Floats,
-    signal: Marks,
+    mark: Marks,
     actions: npt.NDArray[np.void],
     account: Account,
     equity: Floats,
@@ -91,18 +91,18 @@ def trade_column(
     """Write equity at each close and the trades; return how many trades there are."""
     cash = account.cash
     shares = entered = cost = fees = order = 0.0
-    lowest, highest = np.inf, -np.inf
-    count = since = action = 0
-    for bar in range(close.size):
+    reach = (np.inf, -np.inf)
+    bar = count = since = action = 0
+    while bar < close.size:
         while action < actions.size and actions[action]["bar"] <= bar:
             cash += shares * actions[action]["dividend"]
             split = actions[action]["split"]
             shares, entered, order = shares * split, entered * split, order * split
-            lowest, highest = lowest / split, highest / split
+            reach = (reach[0] / split, reach[1] / split)
             action += 1
         if order != 0:
-            price = open_[bar]
-            price += price * account.slippage * (1.0 if order > 0 else -1.0)
+            slip = account.slippage if order > 0 else -account.slippage
+            price = open_[bar] * (1 + slip)
             if account.at_fill:
                 order = (
                     -shares
@@ -112,48 +112,75 @@ def trade_column(
             fee = abs(order) * (price * account.fee_rate + account.fee_per_share)
             cash -= order * price + fee
             fees += fee
-            lowest, highest = min(lowest, price), max(highest, price)
-            if shares == 0 and order != 0:
+            reach = (min(reach[0], price), max(reach[1], price))
+            if shares == 0:
                 since = bar
             if shares * order >= 0:
-                shares, entered, cost = (
-                    shares + order,
-                    entered + order,
-                    cost + order * price,
-                )
+                shares, entered = shares + order, entered + order
+                cost += order * price
             else:
-                _end(trades[count], since, bar, entered, cost, price, fees, False)
-                _reach(trades[count], lowest, highest)
+                _end(trades[count], since, bar, entered, cost, price, fees, reach)
+                trades[count]["is_open"] = False
                 count += 1
                 shares = 0.0
             if shares == 0:
                 entered = cost = fees = 0.0
-                lowest, highest = np.inf, -np.inf
-            order = 0.0
-        if shares != 0:
-            lowest, highest = min(lowest, low[bar]), max(highest, high[bar])
-        now = cash + shares * close[bar]
-        equity[bar] = now
-        if signal[bar] != 0 and now > 0:
-            order = _order(signal[bar], shares, now, close[bar], account)
+                reach = (np.inf, -np.inf)
+        until = actions[action]["bar"] if action < actions.size else close.size
+        bar, order, reach = _hold(
+            (low, high, close, mark, equity), (bar, until), cash, shares, reach, account
+        )
     if shares != 0:
         last = close.size - 1
-        _end(trades[count], since, last, entered, cost, close[last], fees, True)
-        _reach(trades[count], lowest, highest)
+        _end(trades[count], since, last, entered, cost, close[last], fees, reach)
+        trades[count]["is_open"] = True
         count += 1
     return count
 
 
 @compiled
-def drawdown(equity: Floats) -> float:
-    """Return the deepest fall from the highest equity before, as a share at most 0."""
+def summary(equity: Floats, trades: npt.NDArray[np.void]) -> tuple[float, int, float]:
+    """Return the deepest drawdown (at most 0), the closed trades that won, and fees."""
     highest, left = equity[0], 1.0
     for value in equity:
         if value > highest:
             highest = value
         elif value < left * highest:
             left = value / highest
-    return left - 1
+    won, fees = 0, 0.0
+    for trade in trades:
+        fees += trade["fees"]
+        moved = trade["exit_price"] - trade["entry_price"]
+        if not trade["is_open"] and trade["quantity"] * moved > trade["fees"]:
+            won += 1
+    return left - 1, won, fees
+
+
+@compiled
+def _hold(
+    columns: tuple[Floats, Floats, Floats, Marks, Floats],
+    span: tuple[int, int],
+    cash: float,
+    shares: float,
+    reach: tuple[float, float],
+    account: Account,
+) -> tuple[int, float, tuple[float, float]]:
+    """Write equity until a close decides an order or the span ends.
+
+    Returns the bar after that, the order, and the lowest and highest price seen.
+    """
+    low, high, close, mark, equity = columns
+    lowest, highest = reach
+    for bar in range(span[0], span[1]):
+        now = cash + shares * close[bar]
+        equity[bar] = now
+        if shares != 0:
+            lowest, highest = min(lowest, low[bar]), max(highest, high[bar])
+        if mark[bar] != 0 and now > 0:
+            order = _order(mark[bar], shares, now, close[bar], account)
+            if order != 0:
+                return bar + 1, order, (lowest, highest)
+    return span[1], 0.0, (lowest, highest)
 
 
 @compiled
@@ -196,17 +223,13 @@ def _end(
     cost: float,
     price: float,
     fees: float,
-    is_open: bool,
+    reach: tuple[float, float],
 ) -> None:
-    trade["entry_bar"], trade["exit_bar"] = since, bar
-    trade["quantity"], trade["entry_price"] = entered, cost / entered
-    trade["exit_price"], trade["fees"], trade["is_open"] = price, fees, is_open
-
-
-@compiled
-def _reach(trade: np.void, lowest: float, highest: float) -> None:
-    entry = trade["entry_price"]
-    worst, best = lowest - entry, highest - entry
-    if trade["quantity"] < 0:
+    entry = cost / entered
+    worst, best = reach[0] - entry, reach[1] - entry
+    if entered < 0:
         worst, best = -best, -worst
+    trade["entry_bar"], trade["exit_bar"] = since, bar
+    trade["quantity"], trade["entry_price"] = entered, entry
+    trade["exit_price"], trade["fees"] = price, fees
     trade["adverse"], trade["favorable"] = min(worst, 0.0), max(best, 0.0)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from trading_core.simulation.actions import CorporateAction
-from trading_core.simulation.column_pass import TRADE, Account, drawdown, trade_column
+from trading_core.simulation.column_pass import TRADE, Account, summary, trade_column
 from trading_core.simulation.signals import ColumnSignals, Marks, Signals
 from trading_core.simulation.table import Column, Table, spread
 from trading_core.simulation.terms import Terms
@@ -106,17 +106,17 @@ def _made(
 ) -> tuple[Any, ...]:
     equity = np.empty(column.prices[0].size)
     trades = _trade(column, signals[place], accounts[place], equity)
-    closed = trades[~trades["is_open"]]
-    won = float((_profits(closed) > 0).mean()) if closed.size else None
+    deepest, won, fees = summary(equity, trades)
+    closed = trades.size - int(trades.size and trades[-1]["is_open"])
     return (
         place,
         column.symbol,
         trades.size,
         equity[-1],
         equity[-1] / accounts[place].cash - 1,
-        drawdown(equity),
-        won,
-        trades["fees"].sum(),
+        deepest,
+        won / closed if closed else None,
+        fees,
     )
 
 
@@ -154,14 +154,14 @@ def _frame(table: Table, trades: Sequence[Trades]) -> pl.DataFrame:
         [column.place.start for column in table.columns], [each.size for each in trades]
     )
     entered = first + rows["entry_bar"]
-    left = table.times[first + rows["exit_bar"]]
-    left[rows["is_open"]] = np.datetime64("NaT")
+    left = pl.Series(first + rows["exit_bar"]).set(pl.Series(rows["is_open"]), None)
+    symbols, times = table.bars["symbol"], table.bars["timestamp"]
     names = ("quantity", "entry_price", "exit_price", "fees", "adverse", "favorable")
     return pl.DataFrame(
         {
-            "symbol": table.bars["symbol"].gather(entered),
-            "entered_at": pl.Series(table.times[entered]).dt.replace_time_zone("UTC"),
-            "left_at": pl.Series(left).dt.replace_time_zone("UTC"),
+            "symbol": symbols.gather(entered),
+            "entered_at": times.gather(entered),
+            "left_at": times.gather(left),
             **{name: rows[name] for name in names},
             "profit": _profits(rows),
         }

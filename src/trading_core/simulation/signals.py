@@ -99,7 +99,7 @@ class ColumnSignals:
     def _side(
         self, conditions: Sequence[Condition], named: Mapping[str, str]
     ) -> Booleans:
-        held = np.full(self._values.height, bool(conditions))
+        held = (np.ones if conditions else np.zeros)(self._values.height, np.bool_)
         for condition in conditions:
             right = condition.right
             narrow(

@@ -1,5 +1,6 @@
 """A frame of bars as columns of numbers, one a symbol, for the compiled passes."""
 
+import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,8 @@ from trading_core.simulation.actions import CorporateAction, split_adjusted
 from trading_core.simulation.column_pass import ACTION, is_sound
 
 Floats = npt.NDArray[np.float64]
+
+PARTS_A_CORE = 4
 
 Work = TypeVar("Work")
 Done = TypeVar("Done")
@@ -91,10 +94,18 @@ class Table:
 def spread(work: Callable[[Work], Done], over: Iterable[Work]) -> list[Done]:
     """Return the results of work in order, computed by as many threads as cores."""
     items = list(over)
-    if len(items) == 1:
-        return [work(items[0])]
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        return list(threads.map(work, items))
+    cores = os.cpu_count() or 1
+    # Few large parts: a thread that works on many items seldom waits for another.
+    size = max(math.ceil(len(items) / cores / PARTS_A_CORE), 1)
+    parts = [items[first : first + size] for first in range(0, len(items), size)]
+    if len(parts) <= 1:
+        return [work(item) for item in items]
+
+    def part_of(part: list[Work]) -> list[Done]:
+        return [work(item) for item in part]
+
+    with ThreadPoolExecutor(cores) as threads:
+        return [done for part in threads.map(part_of, parts) for done in part]
 
 
 def _before_opens(
