@@ -2,7 +2,8 @@
 
 `python benchmarks/backtest.py [--bars FILE] [--peers NAMES] [--rounds N]` runs each
 engine in a process of its own, in turn on the same bars, and prints medians only when
-every trade of every engine is the same. The other engines get environments of their
+every trade of every engine is the same; of the account, when `simulate` has the same
+orders and fills on a part of the bars. The other engines get environments of their
 own under a folder (`--environments`), made on first use.
 """
 
@@ -35,16 +36,18 @@ PACKAGES = {
     "backtrader": ["backtrader==1.9.78.123", "pandas==3.1.1", "polars==2.1.0"],
 }
 OWN = {"ours": "ours.py", "plain_numba": "plain_numba.py"}
-ONE, GRID, MANY = "one", "grid", "many"
+ONE, GRID, MANY, ACCOUNT = "one", "grid", "many", "account"
 ENGINES = {
     ONE: ["ours", "plain_numba", "vectorbt", "backtesting", "backtrader"],
     GRID: ["ours", "plain_numba", "vectorbt"],
     MANY: ["ours", "plain_numba", "vectorbt"],
+    ACCOUNT: ["ours"],
 }
 TITLES = {
     ONE: "One symbol, two averages, trades and equity",
     GRID: "1,000 pairs of averages on it",
     MANY: "500 symbols, ten years of hours, trades and equity",
+    ACCOUNT: "The same in one account: cash, sizing, limits, costs",
 }
 SLOW_ENGINES = {"backtesting", "backtrader"}
 """They run once a turn; the others as often as `--rounds` says."""
@@ -71,8 +74,8 @@ def main() -> None:
         one, many = Path(folder, "one.parquet"), Path(folder, "many.parquet")
         bars_of_one(options.bars, options.symbol).write_parquet(one)
         for work in options.works.split(","):
-            path = many if work == MANY else one
-            if work == MANY:
+            path = many if work in (MANY, ACCOUNT) else one
+            if path == many and not many.exists():
                 generated(18_158, options.symbols).write_parquet(many)
             names = [name for name in ENGINES[work] if name in chosen]
             engines = [
@@ -218,7 +221,8 @@ def agree(engines: list[Engine]) -> None:
 def table(work: str, engines: list[Engine], bars: int) -> Table:
     """Return the medians, and how often ours goes into each."""
     ours = engines[0]
-    trades = f"{sum(ours.made['counts']):,} trades, all the same"
+    what = "fills" if work == ACCOUNT else "trades"
+    trades = f"{sum(ours.made['counts']):,} {what}, all the same"
     shown = Table(
         *("engine", "wall ms", "CPU ms", "wall / ours", "CPU / ours", "extra MB"),
         title=f"{TITLES[work]}: {bars:,} bars, {trades}",

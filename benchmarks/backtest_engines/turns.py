@@ -43,7 +43,7 @@ def serve(prepare: Prepare, told: Callable[[Any], dict[str, Any]]) -> None:
     each pair of the grid, `counts` the number of trades of each.
     """
     parser = argparse.ArgumentParser()
-    parser.add_argument("work", choices=["one", "grid", "many"])
+    parser.add_argument("work", choices=["one", "grid", "many", "account"])
     parser.add_argument("bars")
     parser.add_argument("fee", type=float)
     options = parser.parse_args()

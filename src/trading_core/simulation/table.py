@@ -18,6 +18,7 @@ from trading_core.simulation.actions import CorporateAction, split_adjusted
 from trading_core.simulation.column_pass import ACTION, is_sound
 
 Floats = npt.NDArray[np.float64]
+Numbers = tuple[Floats, Floats, Floats, Floats, Floats]
 
 PARTS_A_CORE = 4
 
@@ -36,6 +37,7 @@ class Column:
     symbol: str
     place: slice
     prices: tuple[Floats, Floats, Floats, Floats]
+    volume: Floats
     actions: npt.NDArray[np.void]
     seen: pl.DataFrame
 
@@ -53,9 +55,10 @@ class Table:
             raise ValueError("A backtest needs clean bars. There are no bars.")
         self.seen = split_adjusted(self.bars, actions)
         self.times = self.bars["timestamp"].to_numpy()
-        numbers = {n: self.bars[n].to_numpy() for n in bar_frame.NUMBERS}
-        self._volume = numbers.pop("volume")
-        self._prices = tuple(numbers.values())
+        open_, high, low, close, volume = (
+            self.bars[name].to_numpy() for name in bar_frame.NUMBERS
+        )
+        self.numbers: Numbers = open_, high, low, close, volume
         self.columns = self._columns(actions)
         if not all(spread(self._is_sound, self.columns)) or self._is_unordered():
             _, problems = bar_frame.validate(self.bars)
@@ -66,12 +69,13 @@ class Table:
         columns, first = [], 0
         for length, symbol in runs.iter_rows():
             place = slice(first, first + length)
-            open_, high, low, close = (each[place] for each in self._prices)
+            open_, high, low, close, volume = (each[place] for each in self.numbers)
             columns.append(
                 Column(
                     symbol=symbol,
                     place=place,
                     prices=(open_, high, low, close),
+                    volume=volume,
                     actions=_before_opens(
                         [each for each in actions if each.symbol == symbol],
                         self.times[place],
@@ -83,8 +87,8 @@ class Table:
         return columns
 
     def _is_sound(self, column: Column) -> bool:
-        at = column.place
-        return is_sound(*column.prices, self._volume[at], self.times[at].view(np.int64))
+        times = self.times[column.place].view(np.int64)
+        return is_sound(*column.prices, column.volume, times)
 
     def _is_unordered(self) -> bool:
         symbols = [column.symbol for column in self.columns]
