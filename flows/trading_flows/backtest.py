@@ -13,14 +13,18 @@ import polars as pl
 
 from trading_core import metrics
 from trading_core.calendar import Calendar, Session
+from trading_core.lookahead import LookAhead, require_no_lookahead, sample
 from trading_core.simulation import Backtest, Setup, simulate
 from trading_system import plugins
 from trading_system.clients import Services
 from trading_system.clock import utc_now
 from trading_system.config.settings import Settings
 from trading_system.contracts.analytics import BacktestView, MetricView
-from trading_system.errors import NotFound
+from trading_system.errors import Invalid, NotFound
 from trading_system.vocabulary import TIMEFRAME, identity
+
+LOOKAHEAD_CUTS = 4
+"""Cuts through the bars before each backtest; `trading lookahead` makes more."""
 
 
 def enabled_strategies(services: Services) -> list[str]:
@@ -39,12 +43,17 @@ def backtest(
 ) -> BacktestView:
     """Run a strategy over stored bars and keep the result; a repeat is the same result.
 
-    Parameters that are not given are those in force.
+    Parameters that are not given are those in force. A strategy that looks ahead is
+    refused, with the bar and the column.
     """
     known = services.strategy.strategy(name)
     chosen = {**known.parameters, **(parameters or {})}
     strategy = plugins.load(Settings())[name].configured(chosen)
     bars = stored_bars(services, symbols or services.ingestion.universe(), start, end)
+    try:
+        require_no_lookahead(strategy, sample(bars, strategy.warmup()), LOOKAHEAD_CUTS)
+    except LookAhead as error:
+        raise Invalid(str(error), code="lookahead") from error
     begun = utc_now()
     result = simulate(strategy, bars, calendar_of(services, bars), Setup())
     view = view_of(result, name, chosen, begun)

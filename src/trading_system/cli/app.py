@@ -14,6 +14,7 @@ from trading_system.cli import (
     exchange_command,
     flow_commands,
     log_commands,
+    research_commands,
     stack_commands,
     trading_commands,
 )
@@ -74,6 +75,7 @@ for commands in (
     trading_commands,
     data_commands,
     flow_commands,
+    research_commands,
     database_commands,
     exchange_command,
 ):
