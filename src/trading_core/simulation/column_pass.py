@@ -1,6 +1,7 @@
 """The compiled pass over one column: its own cash, one position at a time.
 
-An order of a bar's close fills whole at the next bar's open.
+An order of a bar's close fills whole at the next bar's open. Exits leave a position
+within a bar.
 """
 
 from typing import NamedTuple
@@ -44,12 +45,27 @@ TRADE = np.dtype(
         ("fees", np.float64),
         ("adverse", np.float64),
         ("favorable", np.float64),
-        ("is_open", np.bool_),
+        ("reason", np.int64),
     ]
 )
 """A position from flat to flat. `quantity` is all shares entered, negative for a short,
 and `entry_price` their average; `adverse` and `favorable` (MAE and MFE) are dollars a
 share at most. One that is open has the last bar and its close as its exit."""
+
+REASONS = ("signal", "stop", "trail", "target", "bars", "session end", "open")
+SIGNAL, STOP, TRAIL, TARGET, BARS, SESSION_END, OPEN = range(7)
+
+
+class Rules(NamedTuple):
+    """`Exits` as the pass reads them; `on` is whether there is one."""
+
+    on: bool
+    stop: float
+    target: float
+    trail: float
+    bars: int
+    session_end: bool
+
 
 ACTION = np.dtype([("bar", np.int64), ("split", np.float64), ("dividend", np.float64)])
 """A corporate action before the open of a bar, as `CorporateAction`."""
@@ -85,21 +101,30 @@ def trade_column(
     mark: Marks,
     actions: npt.NDArray[np.void],
     account: Account,
+    exits: Rules,
+    day: Integers,
     equity: Floats,
     trades: npt.NDArray[np.void],
 ) -> int:
-    """Write equity at each close and the trades; return how many trades there are."""
+    """Write equity at each close and the trades; return how many trades there are.
+
+    `day` tells the days of bars apart; it is read for exits at the session's end only.
+    """
     cash = account.cash
     shares = entered = cost = fees = order = 0.0
     reach = (np.inf, -np.inf)
+    best = 0.0
     bar = count = since = action = 0
+    why = SIGNAL
     while bar < close.size:
         while action < actions.size and actions[action]["bar"] <= bar:
             cash += shares * actions[action]["dividend"]
             split = actions[action]["split"]
             shares, entered, order = shares * split, entered * split, order * split
             reach = (reach[0] / split, reach[1] / split)
+            best /= split
             action += 1
+        stood = shares != 0
         if order != 0:
             slip = account.slippage if order > 0 else -account.slippage
             price = open_[bar] * (1 + slip)
@@ -114,26 +139,48 @@ def trade_column(
             fees += fee
             reach = (min(reach[0], price), max(reach[1], price))
             if shares == 0:
-                since = bar
+                since, best = bar, open_[bar]
             if shares * order >= 0:
                 shares, entered = shares + order, entered + order
                 cost += order * price
             else:
-                _end(trades[count], since, bar, entered, cost, price, fees, reach)
-                trades[count]["is_open"] = False
+                _end(trades[count], since, bar, entered, cost, price, fees, reach, why)
                 count += 1
                 shares = 0.0
             if shares == 0:
                 entered = cost = fees = 0.0
                 reach = (np.inf, -np.inf)
         until = actions[action]["bar"] if action < actions.size else close.size
+        if exits.on and shares != 0:
+            until = bar + 1
+            ends = exits.session_end and until < close.size and day[until] != day[bar]
+            points = _way(open_[bar], high[bar], low[bar], close[bar])
+            side = 1.0 if shares > 0 else -1.0
+            price, reason, best, reach = _leave(
+                points, side, cost / entered, best, reach, stood, ends, exits
+            )
+            if reason != OPEN:
+                slips = reason != TARGET
+                price *= 1 - side * (account.slippage if slips else 0.0)
+                fee = abs(shares) * (price * account.fee_rate + account.fee_per_share)
+                cash += shares * price - fee
+                fees += fee
+                reach = (min(reach[0], price), max(reach[1], price))
+                _end(
+                    trades[count], since, bar, entered, cost, price, fees, reach, reason
+                )
+                count += 1
+                shares = entered = cost = fees = 0.0
+                reach = (np.inf, -np.inf)
         bar, order, reach = _hold(
             (low, high, close, mark, equity), (bar, until), cash, shares, reach, account
         )
+        why = SIGNAL
+        if exits.bars > 0 and shares != 0 and bar - since >= exits.bars:
+            order, why = -shares, BARS
     if shares != 0:
         last = close.size - 1
-        _end(trades[count], since, last, entered, cost, close[last], fees, reach)
-        trades[count]["is_open"] = True
+        _end(trades[count], since, last, entered, cost, close[last], fees, reach, OPEN)
         count += 1
     return count
 
@@ -151,7 +198,7 @@ def summary(equity: Floats, trades: npt.NDArray[np.void]) -> tuple[float, int, f
     for trade in trades:
         fees += trade["fees"]
         moved = trade["exit_price"] - trade["entry_price"]
-        if not trade["is_open"] and trade["quantity"] * moved > trade["fees"]:
+        if trade["reason"] != OPEN and trade["quantity"] * moved > trade["fees"]:
             won += 1
     return left - 1, won, fees
 
@@ -181,6 +228,58 @@ def _hold(
             if order != 0:
                 return bar + 1, order, (lowest, highest)
     return span[1], 0.0, (lowest, highest)
+
+
+@compiled
+def _way(
+    open_: float, high: float, low: float, close: float
+) -> tuple[float, float, float, float]:
+    """Return the points of a bar in their order, as `bars.path`."""
+    if close >= open_:
+        return open_, low, high, close
+    return open_, high, low, close
+
+
+@compiled
+def _leave(
+    points: tuple[float, float, float, float],
+    side: float,
+    entry: float,
+    best: float,
+    reach: tuple[float, float],
+    stood: bool,
+    ends: bool,
+    exits: Rules,
+) -> tuple[float, int, float, tuple[float, float]]:
+    """Return where the rules leave a position in a bar and why, `OPEN` when it stays.
+
+    `side` is 1 for a long and -1 for a short, `best` the best price so far; `stood` is
+    whether it was held before the open, and `ends` whether the bar ends its session.
+    Returns the best price and the lowest and highest that it saw as well.
+    """
+    nowhere = -side * np.inf
+    stop = entry * (1 - side * exits.stop) if exits.stop > 0 else nowhere
+    target = entry * (1 + side * exits.target) if exits.target > 0 else -nowhere
+    lowest, highest = reach
+    before = points[0]
+    for place in range(4):
+        price = points[place]
+        trail = best * (1 - side * exits.trail) if exits.trail > 0 else nowhere
+        reason = STOP if (stop - trail) * side >= 0 else TRAIL
+        level = stop if reason == STOP else trail
+        # From point to point the price passes a level; to the open it jumps. A position
+        # of this open meets its rules after it.
+        if place > 0 or stood:
+            if (price - level) * side <= 0:
+                passes = place > 0 and (before - level) * side > 0
+                return level if passes else price, reason, best, (lowest, highest)
+            if (price - target) * side >= 0:
+                passes = place > 0 and (before - target) * side < 0
+                return target if passes else price, TARGET, best, (lowest, highest)
+        best = max(best, price) if side > 0 else min(best, price)
+        lowest, highest = min(lowest, price), max(highest, price)
+        before = price
+    return points[3], SESSION_END if ends else OPEN, best, (lowest, highest)
 
 
 @compiled
@@ -224,6 +323,7 @@ def _end(
     price: float,
     fees: float,
     reach: tuple[float, float],
+    reason: int,
 ) -> None:
     entry = cost / entered
     worst, best = reach[0] - entry, reach[1] - entry
@@ -231,5 +331,5 @@ def _end(
         worst, best = -best, -worst
     trade["entry_bar"], trade["exit_bar"] = since, bar
     trade["quantity"], trade["entry_price"] = entered, entry
-    trade["exit_price"], trade["fees"] = price, fees
+    trade["exit_price"], trade["fees"], trade["reason"] = price, fees, reason
     trade["adverse"], trade["favorable"] = min(worst, 0.0), max(best, 0.0)

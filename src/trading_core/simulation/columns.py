@@ -15,15 +15,28 @@ import numpy.typing as npt
 import polars as pl
 
 from trading_core.simulation.actions import CorporateAction
-from trading_core.simulation.column_pass import TRADE, Account, summary, trade_column
+from trading_core.simulation.column_pass import (
+    OPEN,
+    REASONS,
+    TRADE,
+    Account,
+    Rules,
+    summary,
+    trade_column,
+)
+from trading_core.simulation.exits import Exits
 from trading_core.simulation.signals import ColumnSignals, Marks, Signals
 from trading_core.simulation.table import Column, Table, spread
 from trading_core.simulation.terms import Terms
 from trading_core.sizing import TOP_UP
 from trading_core.strategy import Strategy
 
+Desk = tuple[Account, Rules]
+Integers = npt.NDArray[np.int64]
 Trades = npt.NDArray[np.void]
 Floats = npt.NDArray[np.float64]
+
+NO_DAYS: Integers = np.empty(0, np.int64)
 
 SWEPT = {
     "place": pl.Int64,
@@ -44,8 +57,9 @@ class ColumnBacktest:
     `trades` has a row a position from flat to flat: symbol, entered_at, left_at (null
     while it is open), quantity (negative for a short), entry_price, exit_price (the
     last close while it is open), fees, how far the price went against and for the
-    position in dollars a share, and the profit after fees. `equity` has symbol,
-    timestamp (the start of the bar at whose close it is) and equity.
+    position in dollars a share, the profit after fees, and the reason why it was left
+    (signal, an exit's name, or open). `equity` has symbol, timestamp (the start of the
+    bar at whose close it is) and equity.
     """
 
     trades: pl.DataFrame
@@ -56,21 +70,25 @@ def backtest_columns(
     strategy: Strategy[Any],
     bars: pl.DataFrame,
     terms: Terms | None = None,
+    exits: Exits | None = None,
     actions: Sequence[CorporateAction] = (),
 ) -> ColumnBacktest:
     """Run a strategy over each symbol with its own cash.
 
     `bars` are unadjusted and sorted by symbol and time. The strategy sees them adjusted
-    for the splits of `actions`; orders trade at the unadjusted prices.
+    for the splits of `actions`; orders trade at the unadjusted prices. `exits` leave a
+    position whatever the signals say; a signal at the same close may enter it again.
     """
     table = Table(bars, actions)
     account = _account(strategy, terms or Terms())
     signals = Signals([strategy], table.seen)
+    rules = _rules(exits or Exits())
+    days = table.days() if rules.session_end else NO_DAYS
     equity = np.empty(table.bars.height)
 
     def traded(column: Column) -> Trades:
         marks = signals.of(column.seen, column.place)[0]
-        return _trade(column, marks, account, equity[column.place])
+        return _trade(column, marks, (account, rules), days, equity[column.place])
 
     trades = spread(traded, table.columns)
     return ColumnBacktest(
@@ -83,6 +101,7 @@ def sweep(
     strategies: Sequence[Strategy[Any]],
     bars: pl.DataFrame,
     terms: Terms | None = None,
+    exits: Exits | None = None,
     actions: Sequence[CorporateAction] = (),
 ) -> pl.DataFrame:
     """Return what each strategy made of each symbol, in the order of both.
@@ -92,39 +111,52 @@ def sweep(
     that several strategies name is computed once a symbol; no equity curve is kept.
     """
     table = Table(bars, actions)
-    accounts = [_account(strategy, terms or Terms()) for strategy in strategies]
+    rules = _rules(exits or Exits())
+    days = table.days() if rules.session_end else NO_DAYS
+    desks = [(_account(each, terms or Terms()), rules) for each in strategies]
     signals = Signals(strategies, table.seen)
     rows: list[tuple[Any, ...]] = []
     for column in table.columns:
-        made = partial(_made, column, signals.of(column.seen, column.place), accounts)
+        seen = signals.of(column.seen, column.place)
+        made = partial(_made, column, seen, desks, days)
         rows += spread(made, range(len(strategies)))
     return pl.DataFrame(rows, schema=SWEPT, orient="row").sort("place", "symbol")
 
 
 def _made(
-    column: Column, signals: ColumnSignals, accounts: Sequence[Account], place: int
+    column: Column,
+    signals: ColumnSignals,
+    desks: Sequence[Desk],
+    days: Integers,
+    place: int,
 ) -> tuple[Any, ...]:
     equity = np.empty(column.prices[0].size)
-    trades = _trade(column, signals[place], accounts[place], equity)
+    trades = _trade(column, signals[place], desks[place], days, equity)
     deepest, won, fees = summary(equity, trades)
-    closed = trades.size - int(trades.size and trades[-1]["is_open"])
+    closed = trades.size - int(trades.size and trades[-1]["reason"] == OPEN)
     return (
         place,
         column.symbol,
         trades.size,
         equity[-1],
-        equity[-1] / accounts[place].cash - 1,
+        equity[-1] / desks[place][0].cash - 1,
         deepest,
         won / closed if closed else None,
         fees,
     )
 
 
-def _trade(column: Column, marks: Marks, account: Account, equity: Floats) -> Trades:
+def _trade(
+    column: Column, marks: Marks, desk: Desk, days: Integers, equity: Floats
+) -> Trades:
     """Write the equity of a column and return its trades."""
-    # A position is entered at one open and left at another, at most every second bar.
-    trades = np.empty(marks.size // 2 + 1, TRADE)
-    count = trade_column(*column.prices, marks, column.actions, account, equity, trades)
+    account, exits = desk
+    # Without exits a position is left at another open than it was entered at.
+    trades = np.empty(marks.size // (1 if exits.on else 2) + 1, TRADE)
+    day = days[column.place] if exits.session_end else days
+    count = trade_column(
+        *column.prices, marks, column.actions, account, exits, day, equity, trades
+    )
     return trades[:count].copy()
 
 
@@ -132,6 +164,17 @@ def _profits(trades: Trades) -> Floats:
     moved = trades["exit_price"] - trades["entry_price"]
     profits: Floats = trades["quantity"] * moved - trades["fees"]
     return profits
+
+
+def _rules(exits: Exits) -> Rules:
+    return Rules(
+        on=exits.any,
+        stop=exits.stop,
+        target=exits.target,
+        trail=exits.trail,
+        bars=exits.bars,
+        session_end=exits.session_end,
+    )
 
 
 def _account(strategy: Strategy[Any], terms: Terms) -> Account:
@@ -154,7 +197,9 @@ def _frame(table: Table, trades: Sequence[Trades]) -> pl.DataFrame:
         [column.place.start for column in table.columns], [each.size for each in trades]
     )
     entered = first + rows["entry_bar"]
-    left = pl.Series(first + rows["exit_bar"]).set(pl.Series(rows["is_open"]), None)
+    left = pl.Series(first + rows["exit_bar"]).set(
+        pl.Series(rows["reason"] == OPEN), None
+    )
     symbols, times = table.bars["symbol"], table.bars["timestamp"]
     names = ("quantity", "entry_price", "exit_price", "fees", "adverse", "favorable")
     return pl.DataFrame(
@@ -164,5 +209,6 @@ def _frame(table: Table, trades: Sequence[Trades]) -> pl.DataFrame:
             "left_at": times.gather(left),
             **{name: rows[name] for name in names},
             "profit": _profits(rows),
+            "reason": pl.Series(REASONS).gather(rows["reason"]),
         }
     )

@@ -18,6 +18,7 @@ from trading_core.simulation.actions import CorporateAction, split_adjusted
 from trading_core.simulation.column_pass import ACTION, is_sound
 
 Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 Numbers = tuple[Floats, Floats, Floats, Floats, Floats]
 
 PARTS_A_CORE = 4
@@ -63,6 +64,12 @@ class Table:
         if not all(spread(self._is_sound, self.columns)) or self._is_unordered():
             _, problems = bar_frame.validate(self.bars)
             raise ValueError(f"A backtest needs clean bars. {problems[0].message}")
+
+    def days(self) -> Integers:
+        """Return a number for the day in New York of each bar."""
+        zoned = self.bars["timestamp"].dt.convert_time_zone(str(NEW_YORK))
+        days: Integers = zoned.dt.date().to_physical().cast(pl.Int64).to_numpy()
+        return days
 
     def _columns(self, actions: Sequence[CorporateAction]) -> list[Column]:
         runs = self.bars["symbol"].rle().struct.unnest()
