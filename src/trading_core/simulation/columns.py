@@ -7,6 +7,7 @@ what `simulate` trades with limits that forbid nothing.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -72,14 +73,16 @@ def backtest_columns(
     terms: Terms | None = None,
     exits: Exits | None = None,
     actions: Sequence[CorporateAction] = (),
+    trade_from: datetime | None = None,
 ) -> ColumnBacktest:
     """Run a strategy over each symbol with its own cash.
 
     `bars` are unadjusted and sorted by symbol and time. The strategy sees them adjusted
     for the splits of `actions`; orders trade at the unadjusted prices. `exits` leave a
     position whatever the signals say; a signal at the same close may enter it again.
+    Bars before `trade_from` only warm the strategy up.
     """
-    table = Table(bars, actions)
+    table = Table(bars, actions, trade_from)
     account = _account(strategy, terms or Terms())
     signals = Signals([strategy], table.seen)
     rules = _rules(exits or Exits())
@@ -103,6 +106,7 @@ def sweep(
     terms: Terms | None = None,
     exits: Exits | None = None,
     actions: Sequence[CorporateAction] = (),
+    trade_from: datetime | None = None,
 ) -> pl.DataFrame:
     """Return what each strategy made of each symbol, in the order of both.
 
@@ -110,7 +114,7 @@ def sweep(
     max_drawdown (at most 0), hit_rate (null without a closed trade), fees. An indicator
     that several strategies name is computed once a symbol; no equity curve is kept.
     """
-    table = Table(bars, actions)
+    table = Table(bars, actions, trade_from)
     rules = _rules(exits or Exits())
     days = table.days() if rules.session_end else NO_DAYS
     desks = [(_account(each, terms or Terms()), rules) for each in strategies]
@@ -151,6 +155,8 @@ def _trade(
 ) -> Trades:
     """Write the equity of a column and return its trades."""
     account, exits = desk
+    if column.begun:
+        marks = np.concatenate([np.zeros(column.begun, np.int8), marks[column.begun :]])
     # Without exits a position is left at another open than it was entered at.
     trades = np.empty(marks.size // (1 if exits.on else 2) + 1, TRADE)
     day = days[column.place] if exits.session_end else days

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import datetime, time
 from typing import TypeVar
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from trading_core import bars as bar_frame
-from trading_core.calendar import NEW_YORK
+from trading_core.calendar import NEW_YORK, require_aware
 from trading_core.simulation.actions import CorporateAction, split_adjusted
 from trading_core.simulation.column_pass import ACTION, is_sound
 
@@ -32,7 +32,7 @@ class Column:
     """The bars of one symbol: where they stand in the frame, and their numbers.
 
     `prices` are open, high, low and close as traded; `seen` is the frame that the
-    strategy sees, adjusted for splits.
+    strategy sees, adjusted for splits; signals before the bar `begun` do not count.
     """
 
     symbol: str
@@ -41,13 +41,17 @@ class Column:
     volume: Floats
     actions: npt.NDArray[np.void]
     seen: pl.DataFrame
+    begun: int
 
 
 class Table:
     """Bars of any number of symbols, checked."""
 
     def __init__(
-        self, bars: pl.DataFrame, actions: Sequence[CorporateAction] = ()
+        self,
+        bars: pl.DataFrame,
+        actions: Sequence[CorporateAction] = (),
+        trade_from: datetime | None = None,
     ) -> None:
         self.bars = (
             bars if bars.schema == bar_frame.SCHEMA else bar_frame.conform(bars)
@@ -60,7 +64,7 @@ class Table:
             self.bars[name].to_numpy() for name in bar_frame.NUMBERS
         )
         self.numbers: Numbers = open_, high, low, close, volume
-        self.columns = self._columns(actions)
+        self.columns = self._columns(actions, trade_from)
         if not all(spread(self._is_sound, self.columns)) or self._is_unordered():
             _, problems = bar_frame.validate(self.bars)
             raise ValueError(f"A backtest needs clean bars. {problems[0].message}")
@@ -71,7 +75,9 @@ class Table:
         days: Integers = zoned.dt.date().to_physical().cast(pl.Int64).to_numpy()
         return days
 
-    def _columns(self, actions: Sequence[CorporateAction]) -> list[Column]:
+    def _columns(
+        self, actions: Sequence[CorporateAction], trade_from: datetime | None
+    ) -> list[Column]:
         runs = self.bars["symbol"].rle().struct.unnest()
         columns, first = [], 0
         for length, symbol in runs.iter_rows():
@@ -88,6 +94,7 @@ class Table:
                         self.times[place],
                     ),
                     seen=self.seen.slice(first, length),
+                    begun=_bar_at(self.times[place], trade_from) if trade_from else 0,
                 )
             )
             first += length
@@ -125,7 +132,12 @@ def _before_opens(
     """Return actions by the bar before whose open they are due."""
     due = np.zeros(len(actions), ACTION)
     for row, action in enumerate(sorted(actions, key=lambda each: each.day)):
-        midnight = datetime.combine(action.day, time(), NEW_YORK).astimezone(UTC)
-        bar = np.searchsorted(times, np.datetime64(midnight.replace(tzinfo=None)))
+        bar = _bar_at(times, datetime.combine(action.day, time(), NEW_YORK))
         due[row] = bar, float(action.split), float(action.dividend)
     return due
+
+
+def _bar_at(times: npt.NDArray[np.datetime64], instant: datetime) -> int:
+    """Return the first bar that starts at an instant or later."""
+    naive = require_aware(instant).replace(tzinfo=None)
+    return int(np.searchsorted(times, np.datetime64(naive)))

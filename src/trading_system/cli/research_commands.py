@@ -1,6 +1,6 @@
-"""Commands for who writes strategies: start one, check it, sweep, and backtests."""
+"""Commands for who writes strategies: start one, check it, sweep, backtest."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,6 +49,7 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(backtest, name="backtest", no_args_is_help=True)
     app.command("lookahead")(look_ahead)
     app.command("sweep")(sweep)
+    app.command("walk-forward")(walk_forward)
     app.command("new-strategy")(new_strategy)
 
 
@@ -130,6 +131,50 @@ def sweep(
                 **{key: row[key] for key in columns.SWEPT if key not in SWEEP_KEYS},
             }
             for row in top.iter_rows(named=True)
+        ],
+        as_json=as_json,
+    )
+
+
+def walk_forward(
+    name: Name,
+    bars: Annotated[Path, typer.Option(help="Parquet or CSV file of bars.")],
+    choices: Choices = None,
+    train: Annotated[int, typer.Option(min=1, help="Days to choose on.")] = 365,
+    test: Annotated[int, typer.Option(min=1, help="Days to try on.")] = 90,
+    anchored: Annotated[
+        bool, typer.Option("--anchored", help="Train on everything before the test.")
+    ] = False,
+    fee_rate: Annotated[float, typer.Option(help="Fees a side, 0.0005 is 5 bp.")] = 0.0,
+    slippage: Annotated[float, typer.Option(help="What the price is worse by.")] = 0.0,
+    data_dir: DataDir = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Choose parameters on the past of each window, and try them on what follows.
+
+    Example: `trading walk-forward momentum_strategy --bars bars.parquet --set
+    lookback_period=5..100:5 --train 365 --test 90`.
+    """
+    from trading_core.simulation import walk_forward as walking
+    from trading_core.simulation.terms import Terms
+    from trading_system import research
+
+    settings = installation.settings(data_dir)
+    grid = research.grid_of(settings, name, research.choices_of(choices or []))
+    terms = research.checked(Terms, fee_rate=fee_rate, slippage=slippage)
+    frame = research.bars_of(bars)
+    through = research.checked(
+        walking.windows,
+        bars=frame,
+        train=timedelta(days=train),
+        test=timedelta(days=test),
+        anchored=anchored,
+    )
+    made = walking.walk_forward([each for _, each in grid], frame, through, terms)
+    show_rows(
+        [
+            {**row, **grid[row.pop("place")][0], "grown": row.pop("grown")}
+            for row in made.drop("train_from").iter_rows(named=True)
         ],
         as_json=as_json,
     )

@@ -105,6 +105,7 @@ def test_every_command_says_how_it_is_used() -> None:
         ["strategy", "run-once"],
         ["lookahead"],
         ["sweep"],
+        ["walk-forward"],
         ["new-strategy"],
         ["backtest", "run"],
         ["backtest", "list"],

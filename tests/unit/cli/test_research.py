@@ -107,6 +107,27 @@ def test_a_sweep_shows_the_best_of_every_combination(bars: str) -> None:
     assert json.loads(costly.stdout)[0]["final_equity"] < equity[0]
 
 
+def test_a_walk_forward_shows_what_each_window_chose_and_made(bars: str) -> None:
+    words = ["--set", "lookback_period=3,8", "--set", "threshold=0.01"]
+    days = ["--train", "5", "--test", "2"]
+    for more in ([], ["--anchored"]):
+        result = trading(
+            "walk-forward",
+            "momentum_strategy",
+            *("--bars", bars, *words, *days, *more, "--json"),
+        )
+        rows = json.loads(result.stdout)
+        # 300 hours are 12.5 days: three tests of two days after five of training.
+        assert len(rows) == 3
+        assert {row["lookback_period"] for row in rows} <= {3, 8}
+        grown = 1.0
+        for row in rows:
+            grown *= 1 + row["test_return"]
+            assert row["grown"] == pytest.approx(grown)
+    short = trading("walk-forward", "momentum_strategy", "--bars", bars)
+    assert short.exit_code == ExitCode.USAGE and "no window" in short.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

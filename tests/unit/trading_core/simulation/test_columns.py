@@ -221,6 +221,21 @@ def test_a_column_holds_through_splits_and_dividends_as_an_account_does(
     compare(fast, accounts(strategy, frame, actions))
 
 
+def test_bars_before_the_first_trading_day_only_warm_up() -> None:
+    frame = market(11, sessions=12)
+    day = CALENDAR.sessions[5].open
+    for kind in (Averages, Crossing):
+        strategy = kind.configured({"max_position_size": 0.5})
+        fast = backtest_columns(strategy, frame, trade_from=day)
+        free = Setup(model=FillModel("whole"), limits=FREE, trade_from=day)
+        slow = simulate(strategy, frame, CALENDAR, free)
+        traded = pl.col("timestamp") >= day
+        part = replace(fast, equity=fast.equity.filter(traded))
+        assert compare(part, [(list(slow.trips), slow.equity["equity"].to_list())])
+        flat = fast.equity.filter(~traded)["equity"]
+        assert flat.unique().to_list() == [100_000.0]
+
+
 def test_the_excursion_of_a_trade_is_that_of_the_ledger() -> None:
     frame = market(3, sessions=20)
     strategy = Averages.configured({"max_position_size": 0.5, "allow_short": True})
