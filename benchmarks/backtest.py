@@ -15,9 +15,10 @@ import sys
 import tempfile
 import venv
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from statistics import median
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ PACKAGES = {
 }
 OWN = {"ours": "ours.py", "plain_numba": "plain_numba.py"}
 ONE, GRID, MANY, ACCOUNT = "one", "grid", "many", "account"
+GROWTH, COLD = "growth", "cold"
 ENGINES = {
     ONE: ["ours", "plain_numba", "vectorbt", "backtesting", "backtrader"],
     GRID: ["ours", "plain_numba", "vectorbt"],
@@ -59,7 +61,7 @@ def main() -> None:
     parser.add_argument("--bars", type=Path, help="hourly bars of one symbol or more")
     parser.add_argument("--symbol", default="SPY", help="of the bars, for one symbol")
     parser.add_argument("--symbols", type=int, default=500, help="generated columns")
-    parser.add_argument("--works", default=",".join(ENGINES))
+    parser.add_argument("--works", default=",".join([*ENGINES, GROWTH, COLD]))
     parser.add_argument("--peers", default=",".join(PACKAGES))
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--fee", type=float, default=0.0005)
@@ -74,6 +76,9 @@ def main() -> None:
         one, many = Path(folder, "one.parquet"), Path(folder, "many.parquet")
         bars_of_one(options.bars, options.symbol).write_parquet(one)
         for work in options.works.split(","):
+            if work in (GROWTH, COLD):
+                console.print(growth() if work == GROWTH else cold(one))
+                continue
             path = many if work in (MANY, ACCOUNT) else one
             if path == many and not many.exists():
                 generated(18_158, options.symbols).write_parquet(many)
@@ -237,6 +242,73 @@ def table(work: str, engines: list[Engine], bars: int) -> Table:
             f"{cpu / median(ours.cpus):.2f}",
             f"{engine.made['megabytes']:,.0f}",
         )
+    return shown
+
+
+def growth() -> Table:
+    """Return what a bar costs as bars and symbols become more."""
+    shown = Table(
+        *("times", "bars of one symbol", "CPU ns a bar", "symbols", "CPU ns a bar"),
+        title="Cost as work grows",
+    )
+    for times in (1, 4, 16, 64):
+        tall, wide = longer(generated(5_000, 1), times), generated(5_000, 4 * times)
+        costs = [f"{cost_of_a_bar(bars):.1f}" for bars in (tall, wide)]
+        shown.add_row(
+            str(times), f"{tall.height:,}", costs[0], str(4 * times), costs[1]
+        )
+    return shown
+
+
+def cost_of_a_bar(bars: pl.DataFrame) -> float:
+    """Return the nanoseconds of CPU that a bar takes, the median of nine runs."""
+    from backtest_engines.ours import prepare
+
+    run = prepare(ONE, bars.rechunk(), 0.0)
+    run()
+    cpus = []
+    for _ in range(9):
+        begun = process_time()
+        run()
+        cpus.append(process_time() - begun)
+    return median(cpus) / bars.height * 1e9
+
+
+def longer(bars: pl.DataFrame, times: int) -> pl.DataFrame:
+    """Return bars so many times over, each time later."""
+    begin, end = bars["timestamp"][0], bars["timestamp"][-1]
+    length = end - begin + timedelta(hours=1)
+    return pl.concat(
+        bars.with_columns(pl.col("timestamp") + number * length)
+        for number in range(times)
+    )
+
+
+def cold(one: Path) -> Table:
+    """Return how long a process takes from its start over a first turn to its end."""
+    shown = Table(
+        "process",
+        "wall s",
+        title="Cold: start, import, read bars, one turn of 0.3 s, end",
+    )
+    with tempfile.TemporaryDirectory() as cache:
+        for name in ("compiles", *("reads what is compiled",) * 3):
+            begun = perf_counter()
+            subprocess.run(
+                [sys.executable, HERE / "backtest_engines" / "ours.py", ONE, one, "0"],
+                input="run\n",
+                stdout=subprocess.DEVNULL,
+                text=True,
+                check=True,
+                env={
+                    **os.environ,
+                    "NUMBA_CACHE_DIR": cache,
+                    "PYTHONPATH": os.pathsep.join(
+                        [str(HERE), str(HERE.parent / "src")]
+                    ),
+                },
+            )
+            shown.add_row(name, f"{perf_counter() - begun:.2f}")
     return shown
 
 

@@ -41,6 +41,7 @@ BACKTEST_COLUMNS = (
     "status",
     "created_at",
 )
+WALK_COLUMNS = ("train_return", "test_return", "trades", "grown")
 SWEEP_KEYS = ("place", "symbol")
 
 
@@ -173,8 +174,13 @@ def walk_forward(
     made = walking.walk_forward([each for _, each in grid], frame, through, terms)
     show_rows(
         [
-            {**row, **grid[row.pop("place")][0], "grown": row.pop("grown")}
-            for row in made.drop("train_from").iter_rows(named=True)
+            {
+                "test_from": row["test_from"],
+                "until": row["until"],
+                **grid[row["place"]][0],
+                **{name: row[name] for name in WALK_COLUMNS},
+            }
+            for row in made.iter_rows(named=True)
         ],
         as_json=as_json,
     )
