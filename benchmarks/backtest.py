@@ -34,13 +34,14 @@ HERE = Path(__file__).parent
 PACKAGES = {
     "vectorbt": ["vectorbt==1.2.0", "polars==2.1.0"],
     "backtesting": ["backtesting==0.6.6", "polars==2.1.0"],
+    "nautilus": ["nautilus_trader==1.221.0", "polars==2.1.0"],
     "backtrader": ["backtrader==1.9.78.123", "pandas==3.1.1", "polars==2.1.0"],
 }
 OWN = {"ours": "ours.py", "plain_numba": "plain_numba.py"}
 ONE, GRID, MANY, ACCOUNT = "one", "grid", "many", "account"
 GROWTH, COLD = "growth", "cold"
 ENGINES = {
-    ONE: ["ours", "plain_numba", "vectorbt", "backtesting", "backtrader"],
+    ONE: ["ours", "plain_numba", "vectorbt", "backtesting", "nautilus", "backtrader"],
     GRID: ["ours", "plain_numba", "vectorbt"],
     MANY: ["ours", "plain_numba", "vectorbt"],
     ACCOUNT: ["ours"],
@@ -51,7 +52,7 @@ TITLES = {
     MANY: "500 symbols, ten years of hours, trades and equity",
     ACCOUNT: "The same in one account: cash, sizing, limits, costs",
 }
-SLOW_ENGINES = {"backtesting", "backtrader"}
+SLOW_ENGINES = {"backtesting", "nautilus", "backtrader"}
 """They run once a turn; the others as often as `--rounds` says."""
 
 
