@@ -202,19 +202,17 @@ def _frame(table: Table, trades: Sequence[Trades]) -> pl.DataFrame:
     first = np.repeat(
         [column.place.start for column in table.columns], [each.size for each in trades]
     )
-    entered = first + rows["entry_bar"]
-    left = pl.Series(first + rows["exit_bar"]).set(
-        pl.Series(rows["reason"] == OPEN), None
-    )
+    entered, left = first + rows["entry_bar"], first + rows["exit_bar"]
     symbols, times = table.bars["symbol"], table.bars["timestamp"]
+    is_open = pl.Series(rows["reason"] == OPEN)
     names = ("quantity", "entry_price", "exit_price", "fees", "adverse", "favorable")
     return pl.DataFrame(
         {
-            "symbol": symbols.gather(entered),
-            "entered_at": times.gather(entered),
-            "left_at": times.gather(left),
+            "symbol": symbols[entered],
+            "entered_at": times[entered],
+            "left_at": times[left].set(is_open, None),
             **{name: rows[name] for name in names},
             "profit": _profits(rows),
-            "reason": pl.Series(REASONS).gather(rows["reason"]),
+            "reason": pl.Series(REASONS)[rows["reason"]],
         }
     )

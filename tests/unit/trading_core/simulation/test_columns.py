@@ -421,6 +421,11 @@ def test_bars_out_of_order_given_twice_or_not_at_all_are_refused() -> None:
         (ROUND_TRIP.reverse(), "not sorted"),
         (ROUND_TRIP[[0, 1, 1]], "was given before"),
         (ROUND_TRIP.clear(), "no bars"),
+        (
+            ROUND_TRIP.with_columns(symbol=pl.Series(["SPY", "SPY", None, "SPY"])),
+            "no sy",
+        ),
+        (ROUND_TRIP.with_columns(symbol=pl.lit(None, pl.String)), "no symbol"),
     ):
         with pytest.raises(ValueError, match=said):
             backtest_columns(Level.configured({}), frame)
