@@ -128,8 +128,9 @@ def spread(work: Callable[[Work], Done], over: Iterable[Work]) -> list[Done]:
 def _runs(symbols: pl.Series) -> list[tuple[int, str]]:
     """Return how often each symbol follows itself."""
     # One symbol is told by a comparison three times as fast as runs are counted.
-    if (symbols == symbols[0]).all(ignore_nulls=False):
-        return [(symbols.len(), symbols[0])]
+    first = symbols[0]
+    if first is not None and (symbols == first).all(ignore_nulls=False):
+        return [(symbols.len(), first)]
     return symbols.rle().struct.unnest().rows()
 
 

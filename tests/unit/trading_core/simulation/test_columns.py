@@ -423,7 +423,7 @@ def test_bars_out_of_order_given_twice_or_not_at_all_are_refused() -> None:
         (ROUND_TRIP.clear(), "no bars"),
         (
             ROUND_TRIP.with_columns(symbol=pl.Series(["SPY", "SPY", None, "SPY"])),
-            "no sy",
+            "not sorted",
         ),
         (ROUND_TRIP.with_columns(symbol=pl.lit(None, pl.String)), "no symbol"),
     ):
