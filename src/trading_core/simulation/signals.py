@@ -125,6 +125,8 @@ def asked(strategy: Strategy[Any], bars: pl.DataFrame) -> Marks:
     signal = pl.col("signal").fill_null(0).cast(pl.Int8)
     marks = (
         strategy.signals(bars.lazy())
+        # A strategy that compares symbols may hand its bars back in order of time.
+        .sort("symbol", "timestamp")
         .select(pl.when(seen >= strategy.warmup()).then(signal).otherwise(0))
         .collect()
         .to_series()

@@ -96,6 +96,13 @@ class Crossing(Strategy[AverageParameters], name="crossing"):
         )
 
 
+class ByTime(Crossing, name="by_time"):
+    """Hands its bars back in order of time."""
+
+    def signals(self, bars: pl.LazyFrame) -> pl.LazyFrame:
+        return super().signals(bars).sort("timestamp", maintain_order=True)
+
+
 class Strongest(Strategy[AverageParameters], name="strongest"):
     """Compares symbols: buys the best of them and sells the worst."""
 
@@ -111,7 +118,7 @@ class Strongest(Strategy[AverageParameters], name="strongest"):
         )
 
 
-KINDS: list[type[Strategy[Any]]] = [Averages, Pullback, Crossing, Strongest]
+KINDS: list[type[Strategy[Any]]] = [Averages, Pullback, Crossing, ByTime, Strongest]
 
 
 def market(seed: int, sessions: int, symbols: int = 1, swing: float = 0.03) -> Any:
