@@ -40,6 +40,7 @@ def backtest(
     start: date | None = None,
     end: date | None = None,
     symbols: list[str] | None = None,
+    feed: str | None = None,
 ) -> BacktestView:
     """Run a strategy over stored bars and keep the result; a repeat is the same result.
 
@@ -49,7 +50,8 @@ def backtest(
     known = services.strategy.strategy(name)
     chosen = {**known.parameters, **(parameters or {})}
     strategy = plugins.load(Settings())[name].configured(chosen)
-    bars = stored_bars(services, symbols or services.ingestion.universe(), start, end)
+    names = symbols or services.ingestion.universe()
+    bars = stored_bars(services, names, start, end, feed)
     try:
         require_no_lookahead(strategy, sample(bars, strategy.warmup()), LOOKAHEAD_CUTS)
     except LookAhead as error:
@@ -61,15 +63,25 @@ def backtest(
 
 
 def stored_bars(
-    services: Services, symbols: list[str], start: date | None, end: date | None
+    services: Services,
+    symbols: list[str],
+    start: date | None,
+    end: date | None,
+    feed: str | None = None,
 ) -> pl.DataFrame:
-    """Return stored bars as a frame, ordered by symbol and time."""
-    stream = services.ingestion.arrow(symbols, TIMEFRAME, _begin(start), _begin(end))
+    """Return stored bars as a frame, ordered by symbol and time.
+
+    Bars are those of the feed in use, or of another: imported ones have `import`.
+    """
+    stream = services.ingestion.arrow(
+        symbols, TIMEFRAME, _begin(start), _begin(end), feed
+    )
     bars = pl.read_ipc_stream(io.BytesIO(stream))
     if bars.is_empty():
         raise NotFound(
             "There are no stored bars for this backtest.",
-            remedy="Import some with `trading data import`, or let the system run.",
+            remedy="Let the system run, or import some with `trading data import` and "
+            "ask for the feed `import`.",
         )
     return bars
 

@@ -211,6 +211,9 @@ def run_backtest(
     symbols: Annotated[
         list[str] | None, typer.Option("--symbol", help="May be repeated.")
     ] = None,
+    feed: Annotated[
+        str | None, typer.Option(help="Of other bars: `import` for imported ones.")
+    ] = None,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Wait until it has ended.")
     ] = True,
@@ -233,6 +236,7 @@ def run_backtest(
         "start": None if start is None else start.date().isoformat(),
         "end": None if end is None else end.date().isoformat(),
         "symbols": [symbol.upper() for symbol in symbols] if symbols else None,
+        "feed": feed,
     }
     flow_commands.start_and_show(
         "run_backtest", asked, wait, timeout, data_dir, as_json

@@ -240,6 +240,7 @@ def test_a_backtest_is_a_run_of_its_flow_and_can_be_canceled(
     prefect = FakePrefect()
     monkeypatch.setattr(flow_commands, "prefect", lambda data_dir: prefect)
     words = ["--set", "threshold=0.01", "--start", "2024-01-02", "--symbol", "spy"]
+    words += ["--feed", "import"]
     result = trading("backtest", "run", "momentum_strategy", *words, "--json")
     assert result.exit_code == ExitCode.OK
     assert json.loads(result.stdout)["run_id"] == "run-1"
@@ -249,6 +250,7 @@ def test_a_backtest_is_a_run_of_its_flow_and_can_be_canceled(
         "start": "2024-01-02",
         "end": None,
         "symbols": ["SPY"],
+        "feed": "import",
     }
     assert prefect.started == [("deployment", asked)]
     assert trading("backtest", "cancel", "run-1").exit_code == ExitCode.OK
