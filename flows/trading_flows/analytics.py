@@ -58,6 +58,7 @@ async def run_backtest(
     start: date | None = None,
     end: date | None = None,
     symbols: list[str] | None = None,
+    feed: str | None = None,
     scheduled_for: datetime | None = None,
 ) -> State[Any]:
     """Run a strategy over history, once for each set of parameters, to compare."""
@@ -73,6 +74,7 @@ async def run_backtest(
                 start=start,
                 end=end,
                 symbols=symbols,
+                feed=feed,
             )
             for chosen in parameters or [{}]
         ]

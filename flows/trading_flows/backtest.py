@@ -14,14 +14,18 @@ import polars as pl
 
 from trading_core import metrics
 from trading_core.calendar import Calendar, Session
+from trading_core.lookahead import LookAhead, require_no_lookahead, sample
 from trading_core.simulation import Backtest, Setup, simulate
 from trading_system import plugins
 from trading_system.clients import Services
 from trading_system.clock import utc_now
 from trading_system.config.settings import Settings
 from trading_system.contracts.analytics import BacktestView, MetricView
-from trading_system.errors import NotFound
+from trading_system.errors import Invalid, NotFound
 from trading_system.vocabulary import TIMEFRAME, identity
+
+LOOKAHEAD_CUTS = 4
+"""Cuts through the bars before each backtest; `trading lookahead` makes more."""
 
 
 def backtest(
@@ -32,15 +36,22 @@ def backtest(
     start: date | None = None,
     end: date | None = None,
     symbols: list[str] | None = None,
+    feed: str | None = None,
 ) -> BacktestView:
     """Run a strategy over stored bars and keep the result; a repeat is the same result.
 
-    Parameters that are not given are those in force.
+    Parameters that are not given are those in force. A strategy that looks ahead is
+    refused, with the bar and the column.
     """
     known = services.strategy.strategy(name)
     chosen = {**known.parameters, **(parameters or {})}
     strategy = plugins.load(Settings())[name].configured(chosen)
-    bars = stored_bars(services, symbols or services.ingestion.universe(), start, end)
+    names = symbols or services.ingestion.universe()
+    bars = stored_bars(services, names, start, end, feed)
+    try:
+        require_no_lookahead(strategy, sample(bars, strategy.warmup()), LOOKAHEAD_CUTS)
+    except LookAhead as error:
+        raise Invalid(str(error), code="lookahead") from error
     begun = utc_now()
     result = simulate(strategy, bars, calendar_of(services, bars), Setup())
     view = view_of(result, name, chosen, begun)
@@ -48,15 +59,25 @@ def backtest(
 
 
 def stored_bars(
-    services: Services, symbols: list[str], start: date | None, end: date | None
+    services: Services,
+    symbols: list[str],
+    start: date | None,
+    end: date | None,
+    feed: str | None = None,
 ) -> pl.DataFrame:
-    """Return stored bars as a frame, ordered by symbol and time."""
-    stream = services.ingestion.arrow(symbols, TIMEFRAME, _begin(start), _begin(end))
+    """Return stored bars as a frame, ordered by symbol and time.
+
+    Bars are those of the feed in use, or of another: imported ones have `import`.
+    """
+    stream = services.ingestion.arrow(
+        symbols, TIMEFRAME, _begin(start), _begin(end), feed
+    )
     bars = pl.read_ipc_stream(io.BytesIO(stream))
     if bars.is_empty():
         raise NotFound(
             "There are no stored bars for this backtest.",
-            remedy="Import some with `trading data import`, or let the system run.",
+            remedy="Let the system run, or import some with `trading data import` and "
+            "ask for the feed `import`.",
         )
     return bars
 

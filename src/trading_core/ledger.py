@@ -242,15 +242,36 @@ class Excursion:
     favorable_at: datetime | None
 
 
-def round_trips(executions: Iterable[Execution]) -> list[RoundTrip]:
+@dataclass(frozen=True, slots=True)
+class Split:
+    """New shares for one old, from an instant on."""
+
+    symbol: str
+    time: datetime
+    ratio: Decimal
+
+
+def round_trips(
+    executions: Iterable[Execution], splits: Iterable[Split] = ()
+) -> list[RoundTrip]:
     """Return the round trips of executions in time order, those still open at the end.
 
     An execution that turns a long into a short (or back) ends one trip and opens the
-    next; its fees are divided by shares.
+    next; its fees are divided by shares. A trip that is open at a split is told in the
+    shares and prices after it.
     """
     trips: list[RoundTrip] = []
     open_trips: dict[str, _Trip] = {}
+    due = deque(sorted(splits, key=lambda split: split.time))
+
+    def split_until(time: datetime | None) -> None:
+        while due and (time is None or due[0].time <= time):
+            split = due.popleft()
+            if split.symbol in open_trips:
+                open_trips[split.symbol].split(split.ratio)
+
     for execution in executions:
+        split_until(execution.time)
         trip = open_trips.get(execution.symbol)
         if trip is None:
             trip = open_trips[execution.symbol] = _Trip(execution.side)
@@ -261,6 +282,7 @@ def round_trips(executions: Iterable[Execution]) -> list[RoundTrip]:
         if beyond is not None:
             following = open_trips[execution.symbol] = _Trip(beyond.side)
             following.add(beyond)
+    split_until(None)
     return trips + [open_trips[symbol].result() for symbol in sorted(open_trips)]
 
 
@@ -316,6 +338,32 @@ class _Trip:
         self.executions.append(execution)
         self._close(execution)
         return beyond
+
+    def split(self, ratio: Decimal) -> None:
+        """Restate everything in the shares after a split."""
+
+        def shares(quantity: Decimal) -> Decimal:
+            return (quantity * ratio).quantize(QUANTITY_STEP)
+
+        def restated(execution: Execution) -> Execution:
+            return replace(
+                execution,
+                quantity=shares(execution.quantity),
+                price=execution.price / ratio,
+            )
+
+        self.held = shares(self.held)
+        self.lots = deque((shares(held), restated(e)) for held, e in self.lots)
+        self.executions = [restated(each) for each in self.executions]
+        self.closes = [
+            replace(
+                close,
+                quantity=shares(close.quantity),
+                entry_price=close.entry_price / ratio,
+                exit_price=close.exit_price / ratio,
+            )
+            for close in self.closes
+        ]
 
     def _close(self, execution: Execution) -> None:
         remaining = execution.quantity

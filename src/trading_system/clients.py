@@ -265,13 +265,15 @@ class IngestionClient(ServiceClient):
         timeframe: str = "1Hour",
         start: datetime | None = None,
         end: datetime | None = None,
+        feed: str | None = None,
     ) -> bytes:
-        """Return stored bars as one Arrow IPC stream."""
+        """Return stored bars as one Arrow IPC stream, of the feed in use or another."""
         query = {
             "symbols": ",".join(symbols),
             "timeframe": timeframe,
             "start": start,
             "end": end,
+            "feed": feed,
         }
         return self._send("GET", "/bars/arrow", None, query, None, 300).content
 

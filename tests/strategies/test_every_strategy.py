@@ -11,6 +11,7 @@ import pytest
 
 import trading_strategy.strategies as package
 from trading_core import bars
+from trading_core.lookahead import require_no_lookahead
 from trading_core.strategy import Strategy, StrategyError, registry
 
 pytestmark = pytest.mark.strategies
@@ -118,6 +119,11 @@ def test_a_different_future_changes_nothing_before_it(strategy: Strategy[Any]) -
             assert said(before(strategy.decide(other), turn)) == said(
                 before(whole, turn)
             )
+
+
+def test_it_does_not_look_ahead(strategy: Strategy[Any]) -> None:
+    bars_enough = walk(20260921, strategy.warmup() + 200)
+    require_no_lookahead(strategy, bars_enough, cuts=6)
 
 
 def test_bars_before_the_warm_up_change_nothing(strategy: Strategy[Any]) -> None:

@@ -1,6 +1,8 @@
 """The backtest engine: signals and bars in; orders, fills and equity out.
 
-`simulate` is the specification: it reads like the rules, in `Decimal`.
+`simulate` is the specification: it reads like the rules, in `Decimal`. Its compiled
+kin, `account.backtest_account`, `columns.backtest_columns` and `columns.sweep`, are
+imported from their modules: they load Numba, which no service needs.
 """
 
 from trading_core.simulation.actions import CorporateAction

@@ -20,10 +20,10 @@ from trading_core import bars as bar_frame
 from trading_core.benchmark import buy_and_hold
 from trading_core.calendar import NEW_YORK, Calendar, Session
 from trading_core.costs import accrued_fees, daily_fees
-from trading_core.ledger import Book, Execution, round_trips
+from trading_core.ledger import Book, Execution, Split, round_trips
 from trading_core.limits import Proposal, evaluate, loss_share
 from trading_core.matching import OrderType, Quote, RestingOrder, match
-from trading_core.money import ZERO, Side, exact, price_of
+from trading_core.money import QUANTITY_STEP, ZERO, Side, exact, price_of
 from trading_core.simulation.actions import CorporateAction, split_adjusted
 from trading_core.simulation.result import (
     ENGINE_VERSION,
@@ -91,6 +91,17 @@ class _Working:
     record: SimulatedOrder
     resting: RestingOrder
 
+    def split(self, ratio: Decimal) -> None:
+        """Ask for as many new shares as the old ones became: an exit stays one."""
+        self.record = replace(
+            self.record,
+            quantity=(self.record.quantity * ratio).quantize(QUANTITY_STEP),
+            filled=(self.record.filled * ratio).quantize(QUANTITY_STEP),
+            decision_price=self.record.decision_price / ratio,
+        )
+        rest = (self.resting.quantity * ratio).quantize(QUANTITY_STEP)
+        self.resting = replace(self.resting, quantity=rest)
+
 
 @dataclass(slots=True)
 class _Today:
@@ -114,6 +125,7 @@ class _Run:
         self.closed: list[SimulatedOrder] = []
         self.outcomes: list[Outcome] = []
         self.executions: list[Execution] = []
+        self.splits: list[Split] = []
         self.curve: list[tuple[datetime, datetime, float, float, float]] = []
         self.high_water = setup.cash
         self.equity = setup.cash
@@ -128,16 +140,20 @@ class _Run:
         for day in sorted(self.actions):
             if day <= session.day:
                 for action in self.actions.pop(day):
-                    self._apply(action)
+                    self._apply(action, session)
         self.today = _Today(session, self.equity)
 
-    def _apply(self, action: CorporateAction) -> None:
+    def _apply(self, action: CorporateAction, session: Session) -> None:
         if action.dividend:
             self.book.dividend(action.symbol, action.dividend)
         if action.split != 1:
+            split = Split(action.symbol, session.open, action.split)
+            self.splits.append(split)
             self.book.split(action.symbol, action.split)
             if action.symbol in self.marks:
                 self.marks[action.symbol] /= action.split
+            for order in self.working[action.symbol]:
+                order.split(action.split)
 
     def play(self, rows: Sequence[_Row], end: datetime) -> None:
         """Walk the prices of one slot of bars, then mark the account at its closes."""
@@ -340,7 +356,7 @@ class _Run:
             outcomes=tuple(self.outcomes),
             orders=tuple(orders),
             executions=tuple(self.executions),
-            trips=tuple(round_trips(self.executions)),
+            trips=tuple(round_trips(self.executions, self.splits)),
             equity=self._equity(adjusted),
             book=self.book,
         )

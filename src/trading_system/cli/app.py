@@ -14,6 +14,7 @@ from trading_system.cli import (
     exchange_command,
     flow_commands,
     log_commands,
+    research_commands,
     stack_commands,
     token_commands,
     trading_commands,
@@ -77,6 +78,7 @@ for commands in (
     data_commands,
     flow_commands,
     token_commands,
+    research_commands,
     database_commands,
     exchange_command,
 ):

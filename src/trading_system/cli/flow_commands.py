@@ -31,7 +31,7 @@ def list_flows(data_dir: DataDir = None) -> None:
 
     Example: `trading flows list`.
     """
-    found = _prefect(data_dir).deployments()
+    found = prefect(data_dir).deployments()
     rows = [
         {
             "flow": each["flow"],
@@ -59,17 +59,24 @@ def run_flow(
     Example: `trading flows run fetch_market_data`. Exit code 9 when it fails, 124 when
     it does not end within `--timeout`.
     """
-    prefect = _prefect(data_dir)
-    known = {each["flow"]: each["id"] for each in prefect.deployments()}
+    start_and_show(name, {}, wait, data_dir)
+
+
+def start_and_show(
+    name: str, parameters: dict[str, Any], wait: bool, data_dir: Path | None
+) -> None:
+    """Start a flow, wait for its end where asked, and show how it went."""
+    server = prefect(data_dir)
+    known = {each["flow"]: each["id"] for each in server.deployments()}
     if name not in known:
         raise NotFound(
             f"No flow is called {name}.", remedy="`trading flows list` shows them."
         )
-    run = prefect.start(known[name])
+    run = server.start(known[name], parameters)
     manner.say(f"started as run {run['id']}")
     while wait and run["state_type"] not in ENDED:
         time.sleep(0.5)
-        run = prefect.run(run["id"])
+        run = server.run(run["id"])
     row = {
         "flow": name,
         "state": run["state_name"],
@@ -81,7 +88,8 @@ def run_flow(
         raise typer.Exit(ExitCode.CHECK_FAILED)
 
 
-def _prefect(data_dir: Path | None) -> PrefectServer:
+def prefect(data_dir: Path | None) -> PrefectServer:
+    """Return the Prefect server of a running system."""
     where = installation.place(data_dir)
     run = installation.running(where)
     return PrefectServer(run.urls["prefect"], Secrets.open(where.secrets).prefect_auth)

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading_core.ledger import Book, Execution, Position, excursion, round_trips
+from trading_core.ledger import (
+    Book,
+    Execution,
+    Position,
+    Split,
+    excursion,
+    round_trips,
+)
 from trading_core.money import BadNumber, Side
 
 pytestmark = pytest.mark.unit
@@ -197,3 +204,23 @@ def test_round_trips_tell_the_same_profit_as_the_ledger_once_flat(
     assert all(not trip.is_open for trip in trips)
     assert sum((trip.net for trip in trips), D(0)) == book.cash
     assert sum((trip.fees for trip in trips), D(0)) == book.fees
+
+
+def test_a_trip_through_a_split_is_told_in_the_shares_after_it() -> None:
+    day = datetime(2020, 8, 31, 13, 30, tzinfo=UTC)
+    hour = timedelta(hours=1)
+    executions = [
+        Execution("AAPL", "buy", D(100), D(400), day - hour),
+        Execution("SPY", "buy", D(10), D(350), day - hour),
+        Execution("AAPL", "sell", D(100), D(410), day - hour / 2),
+        Execution("AAPL", "buy", D(50), D(420), day - hour / 4),
+        Execution("AAPL", "sell", D(200), D(110), day + hour),
+    ]
+    split = Split("AAPL", day, D(4))
+    before, through, other = round_trips(executions, [split])
+    assert (before.quantity, before.gross) == (D(100), D(1000))
+    assert (through.quantity, through.entry_price) == (D(200), D(105))
+    assert through.gross == D(1000) and not through.is_open
+    assert (other.symbol, other.open_quantity) == ("SPY", D(10))
+    still, _ = round_trips(executions[:2], [split])
+    assert (still.open_quantity, still.entry_price) == (D(400), D(100))

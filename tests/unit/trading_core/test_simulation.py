@@ -237,6 +237,21 @@ def test_a_split_changes_shares_and_gives_no_signal() -> None:
     assert result.equity["benchmark"].to_list() == pytest.approx(values)
 
 
+def test_an_exit_that_waits_through_a_split_sells_all_new_shares() -> None:
+    # Sold at the close of the first day, before the split of the second morning.
+    week = hours(*[flat(105)] * 6, flat(91), *[flat(14)] * 3)
+    split = CorporateAction("SPY", date(2013, 10, 2), split=D(7))
+    strategy = Level.configured({"above": 14.5, "below": 13.5})
+    result = run(week, strategy, actions=(split,))
+    entry, exit_ = result.executions
+    assert (entry.quantity, exit_.quantity) == (D(95), D(95 * 7))
+    assert result.orders[-1].quantity == result.orders[-1].filled == D(95 * 7)
+    assert result.book.position("SPY").is_flat
+    (trip,) = result.trips
+    assert (trip.quantity, trip.entry_price, trip.exit_price) == (D(665), D(15), D(14))
+    assert trip.gross == D(-665)
+
+
 def test_a_dividend_is_cash_for_whoever_holds_before_its_date() -> None:
     week = hours(flat(101), *[flat(95)] * 7)
     dividend = CorporateAction("SPY", date(2013, 10, 2), dividend=D("0.50"))
