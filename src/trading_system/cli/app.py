@@ -14,6 +14,7 @@ from trading_system.cli import (
     exchange_command,
     flow_commands,
     log_commands,
+    order_commands,
     stack_commands,
     trading_commands,
 )
@@ -72,6 +73,7 @@ for commands in (
     doctor_command,
     log_commands,
     trading_commands,
+    order_commands,
     data_commands,
     flow_commands,
     database_commands,
