@@ -63,7 +63,9 @@ class Order(Base):
         CheckConstraint(f"status in ({_listed(OrderStatus)})", name="status"),
         CheckConstraint("quantity > 0", name="quantity"),
         CheckConstraint(
-            "filled_quantity >= 0 and filled_quantity <= quantity", name="filled"
+            "filled_quantity >= 0"
+            " and (filled_quantity <= quantity or notional is not null)",
+            name="filled",
         ),
         CheckConstraint("length(client_order_id) between 8 and 48", name="client_id"),
         UniqueConstraint("signal_id", "leg", "generation"),
@@ -83,6 +85,13 @@ class Order(Base):
         Index(None, "timestamp", "order_id"),
         Index(None, "symbol", "timestamp"),
         Index(None, "correlation_id"),
+        Index(
+            "ix_orders_with_exits",
+            "account_id",
+            postgresql_where=text("order_class <> 'simple'"),
+        ),
+        Index(None, "parent_order_id"),
+        Index(None, "replaces_order_id"),
         {"schema": SCHEMA},
     )
 
@@ -104,6 +113,19 @@ class Order(Base):
     time_in_force: Mapped[str]
     limit_price: Mapped[Decimal | None] = _price()
     stop_price: Mapped[Decimal | None] = _price()
+    trail_price: Mapped[Decimal | None] = _price()
+    trail_percent: Mapped[Decimal | None] = _price()
+    notional: Mapped[Decimal | None] = _price()
+    """Dollars instead of shares; `quantity` is then an estimate."""
+    extended_hours: Mapped[bool] = mapped_column(server_default=text("false"))
+    order_class: Mapped[str] = mapped_column(server_default=text("'simple'"))
+    take_profit_price: Mapped[Decimal | None] = _price()
+    stop_loss_price: Mapped[Decimal | None] = _price()
+    stop_loss_limit_price: Mapped[Decimal | None] = _price()
+    parent_order_id: Mapped[UUID | None]
+    """The first of the family: the entry of an exit, the origin of a replacement."""
+    replaces_order_id: Mapped[UUID | None]
+    """The order in whose place it goes."""
     decision_price: Mapped[Decimal | None] = _price()
     tag: Mapped[str] = mapped_column(server_default=text("''"))
     reduces: Mapped[bool] = mapped_column(server_default=text("false"))

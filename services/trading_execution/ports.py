@@ -13,7 +13,11 @@ from trading_system.clock import ClockReading
 
 @dataclass(frozen=True, slots=True)
 class OrderTicket:
-    """What the broker is told to do."""
+    """What the broker is told to do.
+
+    `replaces` is the broker's id of the order in whose place this one goes, whose
+    quantity stays when it `keeps_quantity`.
+    """
 
     order_id: UUID
     client_order_id: str
@@ -24,13 +28,24 @@ class OrderTicket:
     time_in_force: str
     limit_price: Decimal | None
     stop_price: Decimal | None
+    trail_price: Decimal | None = None
+    trail_percent: Decimal | None = None
+    notional: Decimal | None = None
+    extended_hours: bool = False
+    order_class: str = "simple"
+    take_profit_price: Decimal | None = None
+    stop_loss_price: Decimal | None = None
+    stop_loss_limit_price: Decimal | None = None
+    replaces: str | None = None
+    keeps_quantity: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerOrder:
     """An order as the broker reports it.
 
-    `status` is None for a word that we do not know; `said` is the word itself.
+    `status` is None for a word that we do not know; `said` is the word itself. `legs`
+    are the exits that hang on it, as far as this answer names them.
     """
 
     broker_order_id: str
@@ -43,6 +58,12 @@ class BrokerOrder:
     filled_quantity: Decimal
     average_price: Decimal | None
     reason: str = ""
+    order_type: str = "market"
+    time_in_force: str = ""
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    is_simple: bool = True
+    legs: tuple["BrokerOrder", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +180,7 @@ class Broker(Protocol):
         ...
 
     def submit(self, ticket: OrderTicket) -> Answer:
-        """Place an order, with one call and no retry."""
+        """Place an order, or put it in another's place, with one call and no retry."""
         ...
 
     def by_client_order_id(self, client_order_id: str) -> BrokerOrder | None:
@@ -167,7 +188,7 @@ class Broker(Protocol):
         ...
 
     def order(self, broker_order_id: str) -> BrokerOrder | None:
-        """Return an order by the broker's id."""
+        """Return an order by the broker's id, with its legs."""
         ...
 
     def open_orders(self) -> list[BrokerOrder]:

@@ -15,6 +15,7 @@ from trading_execution.operations import (
     marks,
     orders,
     reconcile,
+    replacing,
     resolve,
     submit,
     views,
@@ -221,17 +222,19 @@ def manage_orders(desk: At) -> ExecutionRunResult:
     _in_charge(desk)
     unclear, clear = resolve.resolve_unknown(desk)
     asked, ended = resolve.cancel_wanted(desk)
+    replaced, gone = replacing.settle_replaced(desk)
     moved = resolve.follow(desk)
     booked = fills.catch_up(desk)
     return ExecutionRunResult(
         status="done",
-        examined=unclear + asked,
-        changed=clear + ended + moved + booked,
+        examined=unclear + asked + replaced,
+        changed=clear + ended + gone + moved + booked,
         detail={
             "unclear": unclear,
             "resolved": clear,
             "to_cancel": asked,
             "canceled": ended,
+            "replaced": gone,
             "moved_on": moved,
             "executions": booked,
         },

@@ -11,6 +11,7 @@ from trading_execution.operations import (
     marks,
     opening,
     reconcile,
+    replacing,
     resolve,
     submit,
 )
@@ -69,7 +70,7 @@ class Submitting:
 
 
 class Resolving:
-    """Looks up orders whose fate is unclear, and sees cancellations through."""
+    """Looks up orders whose fate is unclear; sees the end of canceled and replaced."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -79,10 +80,14 @@ class Resolving:
         if self._desk.in_charge():
             resolve.resolve_unknown(self._desk)
             resolve.cancel_wanted(self._desk)
+            replacing.settle_replaced(self._desk)
 
     def pending(self) -> bool:
-        """Say whether an order is unclear, or is to be canceled."""
-        return self._desk.in_charge() and resolve.has_unresolved(self._desk)
+        """Say whether an order is unclear, or its end is to be seen."""
+        desk = self._desk
+        return desk.in_charge() and (
+            resolve.has_unresolved(desk) or replacing.has_replaced(desk)
+        )
 
 
 class Booking:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Query, Request
 
 from trading_risk import operations
 from trading_risk.models import Breaker, RiskEvent, RiskLimitHistory, RiskOutcome
-from trading_risk.operations import ManualRequest
+from trading_risk.operations import ManualRequest, ReplaceRequest
 from trading_risk.ports import Surroundings
 from trading_risk.repository import RiskTransaction
 from trading_system.contracts.execution import OrderProposal
@@ -196,6 +196,26 @@ def manual_order(
     """Ask for an order by hand; the same key asks for the same order."""
     answer = operations.order_by_hand(
         tx, wanted, idempotency_key, _asker(request), _surroundings(request)
+    )
+    return _views(tx, [answer])[0]
+
+
+@router.post(
+    "/orders/{order_id}/replace",
+    response_model=RiskOutcomeView,
+    tags=["Orders"],
+    dependencies=[requires(TRADE)],
+)
+def replace_order(
+    tx: Writing,
+    request: Request,
+    order_id: UUID,
+    wanted: ReplaceRequest,
+    idempotency_key: Annotated[str, Header(min_length=8, max_length=200)],
+) -> Any:
+    """Ask for an order at the broker to be replaced; a key asks for it once."""
+    answer = operations.replace_by_hand(
+        tx, order_id, wanted, idempotency_key, _asker(request), _surroundings(request)
     )
     return _views(tx, [answer])[0]
 

@@ -441,6 +441,18 @@ class RiskClient(ServiceClient):
             headers={"Idempotency-Key": key},
         )
 
+    def replace(
+        self, order_id: UUID | str, change: ex.OrderChange, reason: str, key: str
+    ) -> ri.RiskOutcomeView:
+        """Ask for an order at the broker to be replaced; a key asks for it once."""
+        return self.request(
+            "POST",
+            f"/orders/{order_id}/replace",
+            ri.RiskOutcomeView,
+            body=change.model_dump(mode="json") | {"reason": reason},
+            headers={"Idempotency-Key": key},
+        )
+
     def exposure(self) -> ri.ExposureView:
         """Return the account's exposure."""
         return self.get("/exposure", ri.ExposureView)

@@ -71,6 +71,18 @@ class TimeInForce(StrEnum):
     FOK = "fok"
 
 
+class OrderClass(StrEnum):
+    """Whether an order stands alone, or has exits that the broker keeps for it."""
+
+    SIMPLE = "simple"
+    BRACKET = "bracket"
+    """An entry with both exits, which wait until it is filled."""
+    OCO = "oco"
+    """Both exits of a position: one cancels the other."""
+    OTO = "oto"
+    """An entry with one exit."""
+
+
 class TradingState(StrEnum):
     """What may leave for the broker: anything, only exits, or only a flatten."""
 

@@ -94,13 +94,18 @@ class AlpacaBroker:
         return self._limit.left_for_orders()
 
     def submit(self, ticket: OrderTicket) -> Answer:
-        """Place an order, with one call and no retry."""
+        """Place an order, or put it in another's place, with one call and no retry."""
         try:
             self._limit.take()
         except Unavailable as error:
             return Unclear(f"withheld: {error.detail}")
+        path = f"{self._base}/v2/orders"
         try:
-            response = self._http.post(f"{self._base}/v2/orders", json=_body(ticket))
+            if ticket.replaces is None:
+                response = self._http.post(path, json=_body(ticket))
+            else:
+                path = f"{path}/{ticket.replaces}"
+                response = self._http.patch(path, json=_change(ticket))
         except httpx.HTTPError as error:
             return Unclear(f"no answer: {type(error).__name__}")
         self._note_limit(response)
@@ -113,8 +118,8 @@ class AlpacaBroker:
         )
 
     def order(self, broker_order_id: str) -> BrokerOrder | None:
-        """Return an order by the broker's id."""
-        return self._find(f"/v2/orders/{broker_order_id}", {})
+        """Return an order by the broker's id, with its legs."""
+        return self._find(f"/v2/orders/{broker_order_id}", {"nested": "true"})
 
     def open_orders(self) -> list[BrokerOrder]:
         """Return every order that may still be filled, whoever placed it."""
@@ -237,20 +242,53 @@ class AlpacaBroker:
         self._limit.refused(pause)
 
 
-def _body(ticket: OrderTicket) -> dict[str, str]:
-    body = {
+def _body(ticket: OrderTicket) -> dict[str, Any]:
+    in_dollars = ticket.notional is not None
+    body: dict[str, Any] = {
         "symbol": ticket.symbol,
-        "qty": plain(ticket.quantity),
         "side": ticket.side,
         "type": ticket.order_type,
         "time_in_force": ticket.time_in_force,
         "client_order_id": ticket.client_order_id,
+        **_plain(
+            qty=None if in_dollars else ticket.quantity,
+            notional=ticket.notional,
+            limit_price=ticket.limit_price,
+            stop_price=ticket.stop_price,
+            trail_price=ticket.trail_price,
+            trail_percent=ticket.trail_percent,
+        ),
     }
-    if ticket.limit_price is not None:
-        body["limit_price"] = plain(ticket.limit_price)
-    if ticket.stop_price is not None:
-        body["stop_price"] = plain(ticket.stop_price)
+    if ticket.extended_hours:
+        body["extended_hours"] = True
+    if ticket.order_class != "simple":
+        body["order_class"] = ticket.order_class
+    if profit := _plain(limit_price=ticket.take_profit_price):
+        body["take_profit"] = profit
+    if loss := _plain(
+        stop_price=ticket.stop_loss_price, limit_price=ticket.stop_loss_limit_price
+    ):
+        body["stop_loss"] = loss
     return body
+
+
+def _change(ticket: OrderTicket) -> dict[str, Any]:
+    trails = ticket.trail_price is not None or ticket.trail_percent is not None
+    return {
+        "time_in_force": ticket.time_in_force,
+        "client_order_id": ticket.client_order_id,
+        **_plain(
+            # Of an order that is filled in part meanwhile, the broker keeps the rest.
+            qty=None if ticket.keeps_quantity else ticket.quantity,
+            limit_price=ticket.limit_price,
+            stop_price=None if trails else ticket.stop_price,
+            trail=ticket.trail_price or ticket.trail_percent,
+        ),
+    }
+
+
+def _plain(**numbers: Decimal | None) -> dict[str, str]:
+    return {name: plain(n) for name, n in numbers.items() if n is not None}
 
 
 def _classified(response: httpx.Response) -> Answer:

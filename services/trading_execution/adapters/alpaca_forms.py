@@ -38,7 +38,7 @@ MEANING: dict[str, OrderStatus] = {
     "partially_filled": OrderStatus.PARTIALLY_FILLED,
     "filled": OrderStatus.FILLED,
     "canceled": OrderStatus.CANCELED,
-    # We never replace; the broker does, for a corporate action. This one is over.
+    # This one is over; what stands in its place is an order of its own.
     "replaced": OrderStatus.CANCELED,
     "expired": OrderStatus.EXPIRED,
     "rejected": OrderStatus.REJECTED,
@@ -105,6 +105,12 @@ def order(body: Any) -> BrokerOrder:
         quantity=_optional(fields, "qty"),
         filled_quantity=_number(fields, "filled_qty"),
         average_price=_optional(fields, "filled_avg_price"),
+        order_type=str(fields.get("type") or fields.get("order_type") or "market"),
+        time_in_force=str(fields.get("time_in_force") or ""),
+        limit_price=_optional(fields, "limit_price"),
+        stop_price=_optional(fields, "stop_price"),
+        is_simple=fields.get("order_class") in (None, "", "simple"),
+        legs=tuple(order(leg) for leg in fields.get("legs") or ()),
     )
 
 

@@ -14,6 +14,7 @@ from trading_execution.domain.order_status import TERMINAL, OrderStatus
 from trading_execution.models import Order, Trade
 from trading_execution.operations import ledger
 from trading_execution.operations.orders import become, facts
+from trading_execution.operations.relatives import write_exits
 from trading_execution.ports import BrokerFill, BrokerOrder
 from trading_execution.repository import ExecutionTransaction
 from trading_system.clock import utc_now
@@ -53,6 +54,8 @@ def adopt(
             f"Order {order.order_id} is {order.side} {order.symbol} here and"
             f" {seen.side} {seen.symbol} at the broker."
         )
+    if seen.legs:
+        write_exits(tx, order, seen.legs)
     ended = OrderStatus(order.status) in TERMINAL
     if ended and order.broker_order_id == seen.broker_order_id:
         return booked

@@ -9,7 +9,7 @@ from loguru import logger
 from trading_execution.domain.client_id import is_ours
 from trading_execution.domain.order_status import AT_BROKER, OrderStatus
 from trading_execution.models import Order
-from trading_execution.operations import ledger
+from trading_execution.operations import ledger, relatives
 from trading_execution.operations.desk import Desk
 from trading_execution.operations.evidence import (
     Booked,
@@ -79,6 +79,7 @@ def catch_up(desk: Desk, since: datetime | None = None) -> int:
     now = desk.clock.now()
     start = _start(desk, since)
     try:
+        relatives.learn(desk)
         fills = _unbooked(desk, desk.broker.fills_after(start))
         orders = _orders_of(desk, fills)
     except Unavailable:
@@ -119,6 +120,9 @@ def _enter(
     now: datetime,
 ) -> int:
     steps, new = [], Counter[Booked]()
+    for seen in orders.values():
+        if seen is not None and seen.legs:
+            _know_exits(tx, seen)
     for fill in fills:
         seen = orders.get(fill.broker_order_id)
         order_id = tx.orders.id_by_broker(fill.broker_order_id)
@@ -131,6 +135,12 @@ def _enter(
         steps.append(Step(order_id, fill.symbol, take))
     take_steps(tx, desk.account_id, steps)
     return new[Booked.NEW]
+
+
+def _know_exits(tx: ExecutionTransaction, seen: BrokerOrder) -> None:
+    order_id = tx.orders.id_by_client(seen.client_order_id)
+    if order_id is not None:
+        relatives.write_exits(tx, tx.orders.lock(order_id), seen.legs)
 
 
 def _recorded(
@@ -189,7 +199,11 @@ def _orders_of(
             for fill in fills
             if tx.orders.id_by_broker(fill.broker_order_id) is None
         }
-    return {name: desk.broker.order(name) for name in sorted(unknown)}
+    found = {name: desk.broker.order(name) for name in sorted(unknown)}
+    if any(seen and not seen.is_simple for seen in found.values()):
+        # Exits go by names of the broker's: whose they are, their entry tells.
+        relatives.learn(desk)
+    return found
 
 
 def _set_aside(

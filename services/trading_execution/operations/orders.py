@@ -8,6 +8,7 @@ from uuid import UUID
 
 from trading_execution.domain.client_id import client_order_id
 from trading_execution.domain.order_status import (
+    AT_BROKER,
     LIVE,
     TERMINAL,
     OrderStatus,
@@ -37,6 +38,11 @@ def _row(
 ) -> dict[str, Any]:
     account_id = tx.account_id
     salt = str(tx.config(SALT) or "")
+    profit, loss = approved.take_profit, approved.stop_loss
+    # The limit of an `oco` is its take-profit.
+    limit = approved.limit_price or (
+        approved.named_price if approved.order_type == "limit" else None
+    )
     return {
         "order_id": approved.order_id,
         "account_id": account_id,
@@ -50,11 +56,21 @@ def _row(
         "symbol": approved.symbol,
         "side": approved.side,
         "quantity": approved.quantity,
-        "price": approved.limit_price or approved.stop_price,
+        "price": limit or approved.stop_price,
         "order_type": approved.order_type,
         "time_in_force": approved.time_in_force,
-        "limit_price": approved.limit_price,
+        "limit_price": limit,
         "stop_price": approved.stop_price,
+        "trail_price": approved.trail_price,
+        "trail_percent": approved.trail_percent,
+        "notional": approved.notional,
+        "extended_hours": approved.extended_hours,
+        "order_class": approved.order_class,
+        "take_profit_price": profit and profit.limit_price,
+        "stop_loss_price": loss and loss.stop_price,
+        "stop_loss_limit_price": loss and loss.limit_price,
+        "parent_order_id": _origin(tx, approved.replaces),
+        "replaces_order_id": approved.replaces,
         "decision_price": approved.decision_price,
         "tag": approved.tag,
         "reduces": approved.reduces,
@@ -64,6 +80,13 @@ def _row(
         "market_time": approved.market_time,
         "as_of": approved.market_time,
     }
+
+
+def _origin(tx: ExecutionTransaction, replaces: UUID | None) -> UUID | None:
+    """Return the first order of the family that a replacement belongs to."""
+    if replaces is None:
+        return None
+    return tx.orders.get(replaces).parent_order_id or replaces
 
 
 def become(
@@ -95,7 +118,7 @@ def become(
         order.as_of = max(order.as_of, market_time)
         order.closed_at = utc_now() if status in TERMINAL else None
     if broker_order_id is not None and not had:
-        _say_accepted(tx, order, market_time)
+        say_accepted(tx, order, market_time)
     if status is not old and status in TERMINAL - {OrderStatus.FILLED}:
         _say_closed(tx, order, market_time)
 
@@ -132,6 +155,14 @@ def cancel_open(
     return canceled
 
 
+def may_replace(old: Order) -> bool:
+    """Say whether an order can still be put in another's place.
+
+    When a part of it has been filled, the quantity of another would be one too many.
+    """
+    return OrderStatus(old.status) in AT_BROKER and not old.filled_quantity
+
+
 def give_up(
     tx: ExecutionTransaction, order: Order, reason: str, market_time: datetime
 ) -> None:
@@ -153,9 +184,8 @@ def _want_canceled(
         give_up(tx, order, reason, market_time)
 
 
-def _say_accepted(
-    tx: ExecutionTransaction, order: Order, market_time: datetime
-) -> None:
+def say_accepted(tx: ExecutionTransaction, order: Order, market_time: datetime) -> None:
+    """Tell that the broker has an order."""
     if order.status == OrderStatus.REJECTED:
         return
     order.accepted_at = order.accepted_at or utc_now()

@@ -20,6 +20,7 @@ from trading_execution.domain.comparison import (
 )
 from trading_execution.domain.order_status import AT_BROKER, TERMINAL, OrderStatus
 from trading_execution.models import Difference, Order, ReconciliationRun
+from trading_execution.operations import relatives
 from trading_execution.operations.desk import Desk
 from trading_execution.operations.fills import catch_up, catch_up_activities
 from trading_execution.operations.opening import require_account
@@ -92,6 +93,7 @@ def _differences(desk: Desk) -> list[Found]:
 
 
 def _orders(desk: Desk) -> list[Found]:
+    relatives.learn(desk)
     with desk.database.read_only() as tx:
         at_broker = tx.orders.with_status(desk.account_id, AT_BROKER)
         watched = tx.orders.watched(desk.account_id, utc_now() - WATCH)

@@ -10,7 +10,7 @@ from trading_execution.domain.order_status import AT_BROKER, UNSETTLED, OrderSta
 from trading_execution.models import Order
 from trading_execution.operations.desk import Desk
 from trading_execution.operations.evidence import adopt
-from trading_execution.operations.orders import become
+from trading_execution.operations.orders import become, may_replace
 from trading_execution.ports import BrokerOrder
 from trading_execution.repository import EndedAttempt, ExecutionTransaction
 from trading_system.clock import utc_now
@@ -133,6 +133,12 @@ def _looked_up(
     return _concluded(tx, desk, order, now)
 
 
+def _has_its_place(tx: ExecutionTransaction, order: Order) -> bool:
+    if order.replaces_order_id is None:
+        return True
+    return may_replace(tx.orders.lock(order.replaces_order_id))
+
+
 def _concluded(
     tx: ExecutionTransaction, desk: Desk, order: Order, now: datetime
 ) -> bool:
@@ -146,6 +152,7 @@ def _concluded(
             now <= order.valid_until
             and order.cancel_requested_at is None
             and may_leave(state, reduces=order.reduces, tag=order.tag)
+            and _has_its_place(tx, order)
         ),
         refused=attempt is not None and attempt.outcome == REFUSED,
     )

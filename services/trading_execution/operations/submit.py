@@ -18,7 +18,7 @@ from trading_execution.domain.order_status import OrderStatus
 from trading_execution.models import Order, SubmitAttempt
 from trading_execution.operations.desk import Desk
 from trading_execution.operations.evidence import Step, adopt, take_steps
-from trading_execution.operations.orders import become, facts, give_up
+from trading_execution.operations.orders import become, facts, give_up, may_replace
 from trading_execution.ports import Acknowledged, Answer, OrderTicket, Refused, Unclear
 from trading_execution.repository import (
     EndedAttempt,
@@ -28,6 +28,7 @@ from trading_execution.repository import (
 from trading_system.clock import monotonic, utc_now
 from trading_system.contracts.execution import OrderSubmitted, OrderUnresolved
 from trading_system.crash import crash_point
+from trading_system.vocabulary import plain
 
 BATCH = 32
 """The most orders claimed in one transaction; each is still called for alone."""
@@ -124,7 +125,11 @@ def claim(desk: Desk) -> list[Claim]:
             limit=room,
             lock=True,
         )
-        claims = [_claim(tx, order, desk.epoch, now) for order in orders]
+        claims = [
+            _claim(tx, order, desk.epoch, now)
+            for order in orders
+            if not _has_lost_its_place(tx, order, now)
+        ]
     if claims:
         crash_point("after_claim")
     return claims
@@ -175,7 +180,15 @@ def _claim(tx: ExecutionTransaction, order: Order, epoch: int, now: datetime) ->
         SubmitAttempt(order_id=order.order_id, attempt=order.attempts, epoch=epoch)
     )
     tx.publish(OrderSubmitted(**facts(order, now), attempt=order.attempts))
-    ticket = OrderTicket(
+    ticket = _ticket(tx, order)
+    return Claim(ticket, order.attempts, monotonic(), order.reduces, order.tag)
+
+
+def _ticket(tx: ExecutionTransaction, order: Order) -> OrderTicket:
+    old = None
+    if order.replaces_order_id is not None:
+        old = tx.orders.get(order.replaces_order_id)
+    return OrderTicket(
         order_id=order.order_id,
         client_order_id=order.client_order_id,
         symbol=order.symbol,
@@ -185,8 +198,30 @@ def _claim(tx: ExecutionTransaction, order: Order, epoch: int, now: datetime) ->
         time_in_force=order.time_in_force,
         limit_price=order.limit_price,
         stop_price=order.stop_price,
+        trail_price=order.trail_price,
+        trail_percent=order.trail_percent,
+        notional=order.notional,
+        extended_hours=order.extended_hours,
+        order_class=order.order_class,
+        take_profit_price=order.take_profit_price,
+        stop_loss_price=order.stop_loss_price,
+        stop_loss_limit_price=order.stop_loss_limit_price,
+        replaces=None if old is None else old.broker_order_id,
+        keeps_quantity=old is not None and old.quantity == order.quantity,
     )
-    return Claim(ticket, order.attempts, monotonic(), order.reduces, order.tag)
+
+
+def _has_lost_its_place(tx: ExecutionTransaction, order: Order, now: datetime) -> bool:
+    """Give a replacement up whose old order has ended, or been filled in part."""
+    if order.replaces_order_id is None:
+        return False
+    old = tx.orders.lock(order.replaces_order_id)
+    if may_replace(old):
+        return False
+    filled = plain(old.filled_quantity)
+    reason = f"the order to be replaced is {old.status}, {filled} of it filled"
+    give_up(tx, order, reason, now)
+    return True
 
 
 def _give_up_late(tx: ExecutionTransaction, order: Order, now: datetime) -> None:

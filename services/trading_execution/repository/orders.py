@@ -19,13 +19,13 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.dml import ReturningInsert
 
 from trading_execution.domain.order_status import AT_BROKER, LIVE, OrderStatus
 from trading_execution.models import Hold, Order, OrderStep, SubmitAttempt
 from trading_system.errors import NotFound
-from trading_system.vocabulary import TradingState
+from trading_system.vocabulary import OrderClass, TradingState
 
 ACCOUNT = "*"
 """The symbol of a hold on the whole account."""
@@ -212,6 +212,45 @@ class Orders:
                     Order.account_id == account_id,
                     Order.status.in_(list(AT_BROKER)),
                     Order.cancel_requested_at.is_not(None),
+                )
+                .order_by(Order.timestamp)
+            )
+        )
+
+    def replaced(self, account_id: str) -> list[Order]:
+        """Return orders that have not ended, and another stands in their place."""
+        other = aliased(Order)
+        succeeded = select(true()).where(
+            other.replaces_order_id == Order.order_id,
+            other.broker_order_id.is_not(None),
+            other.status != OrderStatus.REJECTED,
+        )
+        return list(
+            self._session.scalars(
+                select(Order)
+                .where(
+                    Order.account_id == account_id,
+                    Order.status.in_(list(AT_BROKER)),
+                    succeeded.exists(),
+                )
+                .order_by(Order.timestamp)
+            )
+        )
+
+    def without_exits(self, account_id: str) -> list[Order]:
+        """Return orders with exits at the broker, none of which is written here."""
+        leg = aliased(Order)
+        known = select(true()).where(leg.parent_order_id == Order.order_id, leg.leg > 0)
+        return list(
+            self._session.scalars(
+                select(Order)
+                .where(
+                    Order.account_id == account_id,
+                    Order.order_class != OrderClass.SIMPLE,
+                    Order.broker_order_id.is_not(None),
+                    Order.replaces_order_id.is_(None),
+                    Order.status != OrderStatus.REJECTED,
+                    ~known.exists(),
                 )
                 .order_by(Order.timestamp)
             )

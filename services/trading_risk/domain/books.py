@@ -1,7 +1,7 @@
 """What is held and ordered, as one snapshot, and what it is worth."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import reduce
 from uuid import UUID
@@ -56,6 +56,13 @@ class Books:
             {h.strategy for h in self.holdings if h.symbol}
             | {order.strategy for order in self.orders}
         )
+
+    def without(self, order_ids: frozenset[UUID]) -> "Books":
+        """Return the books as if these orders were not there."""
+        if not order_ids:
+            return self
+        left = (each for each in self.orders if each.order_id not in order_ids)
+        return replace(self, orders=tuple(left))
 
     def held(self, symbol: str, strategy: str | None = None) -> Decimal:
         """Return the shares of a symbol, of all strategies or of one."""

@@ -13,7 +13,13 @@ from trading_risk.operations.losses import (
     mark_books,
     reset_breaker,
 )
-from trading_risk.operations.manual import ManualRequest, order_by_hand, what_if
+from trading_risk.operations.manual import (
+    ManualRequest,
+    ReplaceRequest,
+    order_by_hand,
+    replace_by_hand,
+    what_if,
+)
 from trading_risk.operations.monitoring import exposure, limits_in_use, monitor
 from trading_risk.operations.proposals import TradeRequest, request_of
 from trading_risk.operations.start import prepare
@@ -26,6 +32,7 @@ from trading_risk.operations.trading_state import (
 
 __all__ = [
     "ManualRequest",
+    "ReplaceRequest",
     "TradeRequest",
     "adopt_strategy_limits",
     "announce",
@@ -42,6 +49,7 @@ __all__ = [
     "obey_kill_switch",
     "order_by_hand",
     "prepare",
+    "replace_by_hand",
     "request_of",
     "reset_breaker",
     "resume",

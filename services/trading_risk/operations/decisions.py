@@ -228,7 +228,7 @@ def _approve(
         symbol=request.symbol,
         side=request.side,
         quantity=quantity,
-        price=request.limit_price or request.stop_price or request.price,
+        price=request.terms.named_price or request.price,
         reduces=proposal.is_reducing,
     )
     if tx.sitting is not None:
@@ -244,12 +244,10 @@ def _approve(
             symbol=request.symbol,
             side=OrderSide(request.side),
             quantity=quantity,
-            order_type=request.order_type,
-            time_in_force=request.time_in_force,
-            limit_price=request.limit_price,
-            stop_price=request.stop_price,
+            **dict(request.terms_for(quantity)),
             decision_price=request.price,
             reduces=reserved.reduces,
+            replaces=request.replaces,
             valid_until=request.valid_until,
             market_time=request.market_time,
         )

@@ -1,19 +1,23 @@
 """Orders by hand: signals of strategy `manual`, through the same checks."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
+from typing import Any
 from uuid import UUID
 
-from trading_core.money import ZERO
+from trading_core.money import QUANTITY_STEP, ZERO
+from trading_risk.domain.replacing import changed, obstacle_to_replacing, proposal_of
+from trading_risk.domain.terms import fault_of, waits_for_its_time
 from trading_risk.models import RiskOutcome
 from trading_risk.operations.decisions import decide, evaluation_of
 from trading_risk.operations.proposals import MANUAL, TradeRequest
 from trading_risk.ports import Surroundings
 from trading_risk.repository import RiskTransaction
-from trading_system.contracts.execution import OrderProposal
+from trading_system.contracts.execution import OrderChange, OrderProposal
 from trading_system.contracts.risk import RiskCheckView, WhatIfView
+from trading_system.contracts.terms import OrderTerms, terms_of
 from trading_system.errors import Conflict, Invalid
-from trading_system.vocabulary import OrderType
 from trading_system.vocabulary import Side as OrderSide
 from trading_system.vocabulary import identity, plain
 
@@ -27,10 +31,17 @@ class ManualRequest(OrderProposal):
     reason: str
 
 
+class ReplaceRequest(OrderChange):
+    """A change to an order that a person asks for, and why."""
+
+    reason: str
+
+
 def what_if(
     tx: RiskTransaction, proposal: OrderProposal, surroundings: Surroundings
 ) -> WhatIfView:
     """Return what risk would answer to a proposal; nothing is stored or sent."""
+    _require_fitting_terms(proposal)
     market_time = tx.market_time()
     request = _request(tx, proposal, identity("what-if"), market_time, surroundings)
     evaluation = evaluation_of(tx, request, surroundings, market_time)
@@ -65,34 +76,86 @@ def order_by_hand(
     surroundings: Surroundings,
 ) -> RiskOutcome:
     """Answer to a person's order, once for each idempotency key."""
-    if not wanted.reason.strip():
-        raise Invalid("A reason is needed.", remedy="Say why in a few words.")
-    _require_prices(wanted)
+    _require_fitting_terms(wanted)
     market_time = tx.market_time()
-    signal = identity("manual", tx.account, idempotency_key)
-    tx.lock_account()
-    tx.act_as(by, wanted.reason)
     proposal = wanted.model_dump(mode="json", exclude={"reason"})
+    signal, is_new = _claim(
+        tx, idempotency_key, proposal, wanted.reason, by, market_time
+    )
+    if is_new:
+        request = _request(tx, wanted, signal, market_time, surroundings)
+        decide(tx, request, surroundings, market_time)
+    return tx.outcomes.get(signal)
+
+
+def replace_by_hand(
+    tx: RiskTransaction,
+    order_id: UUID,
+    wanted: ReplaceRequest,
+    idempotency_key: str,
+    by: str,
+    surroundings: Surroundings,
+) -> RiskOutcome:
+    """Answer to a person's change of an order, once for each idempotency key.
+
+    The changed order is judged as one that stands in the place of the old one.
+    """
+    market_time = tx.market_time()
+    change = wanted.model_dump(mode="json", exclude={"reason"})
+    asked = {"replaces": str(order_id), **change}
+    signal, is_new = _claim(tx, idempotency_key, asked, wanted.reason, by, market_time)
+    if not is_new:
+        return tx.outcomes.get(signal)
+    order = tx.placed.get(order_id)
+    if obstacle := obstacle_to_replacing(order, tx.placed.is_being_replaced(order_id)):
+        raise Conflict(obstacle)
+    before = proposal_of(order)
+    after = changed(before, wanted)
+    if after == before:
+        raise Invalid("Nothing would be different about the order.")
+    _require_fitting_terms(after)
+    request = replace(
+        _request(tx, after, signal, market_time, surroundings),
+        strategy=order.strategy,
+        correlation_id=order.correlation_id,
+        replaces=order_id,
+        instead_of=tx.placed.alternatives(order),
+    )
+    decide(tx, request, surroundings, market_time)
+    return tx.outcomes.get(signal)
+
+
+def _claim(
+    tx: RiskTransaction,
+    idempotency_key: str,
+    asked: dict[str, Any],
+    reason: str,
+    by: str,
+    market_time: datetime,
+) -> tuple[UUID, bool]:
+    """Note what a person asks for; return its signal and whether it is new."""
+    if not reason.strip():
+        raise Invalid("A reason is needed.", remedy="Say why in a few words.")
+    tx.lock_account()
+    tx.act_as(by, reason)
     order, is_new = tx.manual_orders.claim(
         idempotency_key,
         {
-            "signal_id": signal,
-            "proposal": proposal,
-            "reason": wanted.reason,
+            "signal_id": identity("manual", tx.account, idempotency_key),
+            "proposal": asked,
+            "reason": reason,
             "requested_by": by,
             "market_time": market_time,
         },
     )
-    if not is_new:
-        if order.proposal != proposal:
-            raise Conflict(
-                "This idempotency key belongs to another order.",
-                remedy="Use a new key for a new order.",
-            )
-        return tx.outcomes.get(order.signal_id)
-    request = _request(tx, wanted, signal, market_time, surroundings)
-    decide(tx, request, surroundings, market_time)
-    return tx.outcomes.get(signal)
+    # What was stored before an order had some of today's terms lacks them.
+    blank = OrderTerms().model_dump(mode="json")
+    if not is_new and {**blank, **order.proposal} != {**blank, **asked}:
+        raise Conflict(
+            "This idempotency key belongs to another order.",
+            remedy="Use a new key for a new order.",
+        )
+    return order.signal_id, is_new
 
 
 def _request(
@@ -102,6 +165,10 @@ def _request(
     market_time: datetime,
     surroundings: Surroundings,
 ) -> TradeRequest:
+    price = _price(tx, wanted, market_time, surroundings)
+    quantity = wanted.quantity
+    if wanted.notional is not None:
+        quantity = (wanted.notional / price).quantize(QUANTITY_STEP, ROUND_FLOOR)
     return TradeRequest(
         signal_id=signal_id,
         correlation_id=signal_id,
@@ -109,18 +176,15 @@ def _request(
         symbol=wanted.symbol,
         side="buy" if wanted.side is OrderSide.BUY else "sell",
         bar_end=market_time,
-        price=_price(tx, wanted, market_time, surroundings),
+        price=price,
         max_position_size=Decimal(1),
         allow_short=False,
         may_trade=True,
-        is_session_open=tx.is_session_open(market_time),
+        is_session_open=tx.is_session_open(market_time) or waits_for_its_time(wanted),
         valid_until=market_time + VALID,
         market_time=market_time,
-        quantity=wanted.quantity,
-        order_type=wanted.order_type,
-        time_in_force=wanted.time_in_force,
-        limit_price=wanted.limit_price,
-        stop_price=wanted.stop_price,
+        quantity=quantity,
+        terms=terms_of(wanted),
     )
 
 
@@ -130,9 +194,8 @@ def _price(
     market_time: datetime,
     surroundings: Surroundings,
 ) -> Decimal:
-    named = wanted.limit_price or wanted.stop_price
-    if named is not None:
-        return named
+    if wanted.named_price is not None:
+        return wanted.named_price
     found = tx.books.prices([wanted.symbol], market_time, surroundings.feed)
     if wanted.symbol not in found:
         raise Invalid(
@@ -143,13 +206,6 @@ def _price(
     return found.get(wanted.symbol, ZERO)
 
 
-def _require_prices(wanted: OrderProposal) -> None:
-    limits = {OrderType.LIMIT, OrderType.STOP_LIMIT}
-    stops = {OrderType.STOP, OrderType.STOP_LIMIT}
-    for named, kinds, price in (
-        ("limit_price", limits, wanted.limit_price),
-        ("stop_price", stops, wanted.stop_price),
-    ):
-        if (price is not None) != (wanted.order_type in kinds):
-            needs = "needs" if wanted.order_type in kinds else "takes no"
-            raise Invalid(f"A {wanted.order_type} order {needs} {named}.")
+def _require_fitting_terms(wanted: OrderProposal) -> None:
+    if fault := fault_of(wanted):
+        raise Invalid(fault)

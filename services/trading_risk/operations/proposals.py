@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from uuid import UUID
 
-from trading_core.money import ZERO, Side, exact
+from trading_core.money import CENT, ZERO, Side, exact
 from trading_core.sizing import order_quantity, target_quantity
 from trading_risk.domain import LiveProposal
 from trading_risk.domain.limits import OperationalLimit, market_limits, operational
@@ -17,11 +17,13 @@ from trading_risk.ports import Surroundings
 from trading_risk.repository import RiskTransaction
 from trading_system.clock import utc_now
 from trading_system.contracts.strategy import SignalGenerated
-from trading_system.vocabulary import OrderType
+from trading_system.contracts.terms import OrderTerms
 from trading_system.vocabulary import Side as OrderSide
-from trading_system.vocabulary import TimeInForce
 
 MANUAL = "manual"
+
+AT_MARKET = OrderTerms()
+"""The terms of a strategy's order: at the market, for the day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,8 @@ class TradeRequest:
     """What is asked of risk: a strategy's signal, or an order by hand.
 
     Without a `quantity` the order is sized from the target. `event_id` is that of the
-    event that asked, None when a person did just now.
+    event that asked, None when a person did just now. An order that `replaces` another
+    is judged as if those of `instead_of` were not there.
     """
 
     signal_id: UUID
@@ -47,10 +50,16 @@ class TradeRequest:
     market_time: datetime
     event_id: UUID | None = None
     quantity: Decimal | None = None
-    order_type: OrderType = OrderType.MARKET
-    time_in_force: TimeInForce = TimeInForce.DAY
-    limit_price: Decimal | None = None
-    stop_price: Decimal | None = None
+    terms: OrderTerms = AT_MARKET
+    replaces: UUID | None = None
+    instead_of: frozenset[UUID] = frozenset()
+
+    def terms_for(self, quantity: Decimal) -> OrderTerms:
+        """Return the terms for what the checks have left of the quantity."""
+        if self.terms.notional is None or quantity == self.quantity:
+            return self.terms
+        left = (quantity * self.price).quantize(CENT, ROUND_FLOOR)
+        return self.terms.model_copy(update={"notional": left})
 
 
 def request_of(signal: SignalGenerated) -> TradeRequest:
@@ -142,7 +151,7 @@ def propose(
 ) -> LiveProposal:
     """Put together everything that the checks look at."""
     symbol, strategy, side = request.symbol, request.strategy, request.side
-    books, equity = sitting.books, sitting.equity
+    books, equity = sitting.books.without(request.instead_of), sitting.equity
     strategy_day = sitting.strategy_days[strategy]
 
     def limit(kind: OperationalLimit) -> Decimal:

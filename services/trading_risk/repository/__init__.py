@@ -13,6 +13,7 @@ from trading_risk.repository.books import BookKeeping
 from trading_risk.repository.limits import RiskLimits
 from trading_risk.repository.losses import Breakers, LossDays, RiskEvents
 from trading_risk.repository.outcomes import ManualOrders, Outcomes, Reservations
+from trading_risk.repository.placed import PlacedOrders
 from trading_risk.repository.state import TradingStates
 from trading_system.clock import utc_now
 from trading_system.contracts.execution import (
@@ -81,6 +82,11 @@ class RiskTransaction(Transaction):
     def manual_orders(self) -> ManualOrders:
         """Orders that people asked for."""
         return ManualOrders(self.session, self.account)
+
+    @cached_property
+    def placed(self) -> PlacedOrders:
+        """Single orders on execution's books."""
+        return PlacedOrders(self.session, self.account)
 
     @cached_property
     def books(self) -> BookKeeping:

@@ -19,11 +19,14 @@ with ledger as (
     sum(quantity_delta) as quantity, sum(cash_delta) as cash
   from execution.ledger where account_id = :account group by 1, 2),
 open_orders as (
-  select order_id, strategy, symbol, side, quantity - filled_quantity as quantity,
+  -- Of an order's exits, and of an order and its replacement, one at most is filled.
+  (select distinct on (coalesce(parent_order_id, order_id), side) order_id, strategy,
+    symbol, side, greatest(quantity - filled_quantity, 0) as quantity,
     coalesce(limit_price, stop_price, decision_price) as price, reduces
   from execution.orders
   where account_id = :account and status not in
     ('FILLED', 'CANCELED', 'EXPIRED', 'REJECTED', 'NOT_SENT')
+  order by coalesce(parent_order_id, order_id), side, quantity - filled_quantity desc)
   union all
   select r.order_id, r.strategy, r.symbol, r.side, r.quantity, r.price, r.reduces
   from risk_management.reservations r

@@ -93,7 +93,7 @@ def look_ahead(
         raise typer.Exit(ExitCode.CHECK_FAILED)
     if not is_json():
         symbols = asked["symbol"].n_unique()
-        typer.echo(
+        show_text(
             f"{name} does not look ahead: {asked.height} bars of {symbols} symbols, "
             f"cut at {cuts} times."
         )

@@ -3,12 +3,13 @@
 from typing import Any
 from uuid import UUID
 
+from trading_system.contracts.terms import OrderTerms
 from trading_system.event import Event
 from trading_system.vocabulary import (
     Instant,
+    Model,
     Money,
     Number,
-    OrderType,
     Price,
     Quantity,
     Side,
@@ -210,7 +211,11 @@ class OrderEventView(View):
 
 
 class OrderView(View):
-    """An order with its life so far."""
+    """An order with its life so far.
+
+    `parent_order_id` is the order that an exit or a replacement goes back to,
+    `replaces_order_id` the one in whose place a replacement stands.
+    """
 
     order_id: UUID
     signal_id: UUID | None
@@ -225,6 +230,16 @@ class OrderView(View):
     time_in_force: str
     limit_price: Number | None
     stop_price: Number | None
+    trail_price: Number | None = None
+    trail_percent: Number | None = None
+    notional: Number | None = None
+    extended_hours: bool = False
+    order_class: str = "simple"
+    take_profit_price: Number | None = None
+    stop_loss_price: Number | None = None
+    stop_loss_limit_price: Number | None = None
+    parent_order_id: UUID | None = None
+    replaces_order_id: UUID | None = None
     decision_price: Number | None
     status: str
     reason: str | None
@@ -318,13 +333,22 @@ class CancelResult(View):
     detail: str
 
 
-class OrderProposal(View):
-    """A proposed order, for what-if questions and manual orders."""
+class OrderProposal(View, OrderTerms):
+    """A proposed order, for what-if questions and manual orders.
+
+    It asks for a `quantity` of shares or for a `notional` of dollars.
+    """
 
     symbol: Symbol
     side: Side
-    quantity: Quantity
-    order_type: OrderType = OrderType.MARKET
-    time_in_force: TimeInForce = TimeInForce.DAY
+    quantity: Quantity | None = None
+
+
+class OrderChange(Model):
+    """What is to be different about an order at the broker; the rest stays."""
+
+    quantity: Quantity | None = None
     limit_price: Price | None = None
     stop_price: Price | None = None
+    trail: Price | None = None
+    time_in_force: TimeInForce | None = None

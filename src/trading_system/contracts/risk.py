@@ -6,19 +6,18 @@ from uuid import UUID
 
 from pydantic import StringConstraints
 
+from trading_system.contracts.terms import OrderTerms
 from trading_system.event import Event
 from trading_system.vocabulary import (
     Instant,
     Model,
     Money,
     Number,
-    OrderType,
     Price,
     Quantity,
     Severity,
     Side,
     Symbol,
-    TimeInForce,
     TradingState,
     View,
 )
@@ -28,12 +27,13 @@ Words = Annotated[
 ]
 
 
-class OrderApproved(Event, topic="risk.order_approved"):
+class OrderApproved(Event, OrderTerms, topic="risk.order_approved"):
     """A signal passed every check and was given a size; execution will order it.
 
     `order_id` follows from the signal, so a repeat is the same order. `reduces` is
     true when the order can only make a position smaller; `tag` is "flatten" for
-    orders that also leave while trading is halted.
+    orders that also leave while trading is halted. It goes in the place of the order
+    that `replaces` names. Of a `notional` the quantity is an estimate.
     """
 
     outcome_id: UUID
@@ -43,12 +43,9 @@ class OrderApproved(Event, topic="risk.order_approved"):
     symbol: Symbol
     side: Side
     quantity: Quantity
-    order_type: OrderType = OrderType.MARKET
-    time_in_force: TimeInForce = TimeInForce.DAY
-    limit_price: Price | None = None
-    stop_price: Price | None = None
     decision_price: Price
     reduces: bool
+    replaces: UUID | None = None
     tag: str = ""
     valid_until: Instant
     market_time: Instant

@@ -20,6 +20,7 @@ from trading_execution.operations import (
     opening,
     orders,
     reconcile,
+    replacing,
     resolve,
     submit,
 )
@@ -68,6 +69,8 @@ class FakeBroker:
         self.away = False
         self.script: list[str] = []
         self.calls: list[str] = []
+        self.replaced: list[str] = []
+        """The orders in whose place others were to go, call by call."""
         self.orders: dict[str, BrokerOrder] = {}
         self.executions: list[BrokerFill] = []
         self.bookings: list[BrokerActivity] = []
@@ -118,12 +121,20 @@ class FakeBroker:
         self.before_submit()
         self.calls.append(ticket.client_order_id)
         wanted = self.script.pop(0) if self.script else "accept"
+        if ticket.replaces is not None:
+            self.replaced.append(ticket.replaces)
         if wanted == "lose":
             return Unclear("no answer: ReadTimeout")
         if wanted == "refuse":
             return Refused("insufficient buying power", 403)
         if ticket.client_order_id in self.orders:
             return Unclear("client_order_id must be unique", 422)
+        if ticket.replaces is not None:
+            old = self._by_id()[ticket.replaces]
+            if old.status in TERMINAL:
+                return Refused("order already replaced", 422)
+            ended = replace(old, status=OrderStatus.CANCELED, said="replaced")
+            self.orders[old.client_order_id] = ended
         placed = BrokerOrder(
             broker_order_id=str(new_id()),
             client_order_id=ticket.client_order_id,
@@ -329,6 +340,12 @@ class Bench:
 
     def resolve(self) -> tuple[int, int]:
         return resolve.resolve_unknown(self.desk)
+
+    def settle(self) -> tuple[int, int]:
+        return replacing.settle_replaced(self.desk)
+
+    def cancel(self) -> tuple[int, int]:
+        return resolve.cancel_wanted(self.desk)
 
     def tell(self, *updates: StreamUpdate) -> None:
         fills.take_updates(self.desk, updates)

@@ -105,16 +105,25 @@ class Account:
         )
 
     def write_order(
-        self, outcome: RiskOutcome, status: str = "READY", filled: str = "0"
+        self,
+        outcome: RiskOutcome,
+        status: str = "READY",
+        filled: str = "0",
+        limit_price: str | None = None,
+        replaces: UUID | None = None,
     ) -> None:
         """Do what execution does with an approval."""
         self.sql(
             "insert into execution.orders (order_id, account_id, signal_id,"
             " client_order_id, strategy, symbol, side, quantity, order_type,"
-            " time_in_force, decision_price, valid_until, status, filled_quantity,"
-            " market_time, as_of) values (:order, :account, :signal, :client,"
-            " :strategy, :symbol, :side, :quantity, 'market', 'day', :price, :time,"
-            " :status, :filled, :time, :time)",
+            " time_in_force, limit_price, decision_price, valid_until, status,"
+            " filled_quantity, market_time, as_of, parent_order_id, replaces_order_id)"
+            " values (:order, :account, :signal, :client, :strategy, :symbol, :side,"
+            " :quantity, :type, 'day', :limit, :price, :time, :status, :filled, :time,"
+            " :time, :replaces, :replaces)",
+            replaces=replaces,
+            type="market" if limit_price is None else "limit",
+            limit=limit_price,
             order=outcome.order_id,
             signal=outcome.signal_id,
             client=secrets.token_hex(8),

@@ -325,3 +325,87 @@ def test_money_stays_text_in_json(answer: Callable[[Answers], None]) -> None:
     assert isinstance(shown["day_pnl"], str)
     rows = trading("pnl").stdout.splitlines()
     assert "mode\tSIMULATED" in rows
+
+
+OUTCOME = {
+    "outcome_id": str(uuid4()),
+    "signal_id": str(uuid4()),
+    "correlation_id": None,
+    "order_id": str(uuid4()),
+    "strategy": "manual",
+    "symbol": "AAPL",
+    "side": "buy",
+    "outcome": "approved",
+    "code": "",
+    "detail": "",
+    "quantity": "10",
+    "equity": None,
+    "market_time": NOW,
+    "created_at": NOW,
+}
+
+
+def test_an_order_by_hand_says_everything_about_itself(
+    answer: Callable[[Answers], None], asked: list[httpx.Request]
+) -> None:
+    answer({"POST /manual-orders": (200, OUTCOME)})
+    terms = ["--class", "bracket", "--take-profit", "260", "--stop-loss", "220"]
+    done = trading(
+        "order",
+        "place",
+        "buy",
+        "aapl",
+        *("--quantity", "10", *terms, "--reason", "a test", "--key", "key-1", "--yes"),
+    )
+    assert done.exit_code == 0, done.output
+    body = json.loads(asked[0].content)
+    assert (body["symbol"], body["quantity"]) == ("AAPL", "10")
+    assert body["take_profit"] == {"limit_price": "260"}
+    assert body["stop_loss"] == {"stop_price": "220", "limit_price": None}
+    assert asked[0].headers["Idempotency-Key"] == "key-1"
+
+
+def test_an_order_that_risk_denies_has_an_exit_code_of_its_own(
+    answer: Callable[[Answers], None],
+) -> None:
+    denied = {**OUTCOME, "outcome": "denied", "code": "MAX_POSITION", "order_id": None}
+    answer({"POST /manual-orders": (200, denied)})
+    order = ("order", "place", "buy", "AAPL", "--quantity", "10")
+    done = trading(*order, "--reason", "a test", "--yes")
+    assert done.exit_code == ExitCode.REFUSED_BY_RISK
+
+
+def test_a_replacement_names_what_changes(
+    answer: Callable[[Answers], None], asked: list[httpx.Request]
+) -> None:
+    order_id = str(uuid4())
+    answer({f"POST /orders/{order_id}/replace": (200, OUTCOME)})
+    change = ("--limit-price", "249.50", "--reason", "closer", "--yes")
+    assert trading("order", "replace", order_id, *change).exit_code == 0
+    body = json.loads(asked[0].content)
+    assert {name for name, value in body.items() if value} == {"limit_price", "reason"}
+    assert body["limit_price"] == "249.5"
+
+
+def test_a_number_that_is_none_is_refused_before_anything_is_sent(
+    answer: Callable[[Answers], None], asked: list[httpx.Request]
+) -> None:
+    answer({})
+    order = ("order", "place", "buy", "AAPL", "--quantity", "many")
+    done = trading(*order, "--reason", "a test", "--yes")
+    assert (done.exit_code, asked) == (ExitCode.USAGE, [])
+
+
+def test_an_order_is_canceled(
+    answer: Callable[[Answers], None], asked: list[httpx.Request]
+) -> None:
+    order_id = str(uuid4())
+    canceled = {"order_id": order_id, "status": "CANCELED", "detail": "by ann"}
+    answer(
+        {
+            f"POST /orders/{order_id}/cancel": (200, canceled),
+            "POST /orders/cancel-all": (200, [canceled]),
+        }
+    )
+    assert "CANCELED" in trading("order", "cancel", order_id).output
+    assert trading("order", "cancel-all").exit_code == 0

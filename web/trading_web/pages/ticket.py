@@ -122,6 +122,7 @@ def _page(
     price = None if proposal is None else proposal.limit_price
     if price is None and last is not None:
         price = Decimal(str(last))
+    shares = None if proposal is None else proposal.quantity
     return render(
         request,
         "ticket.html",
@@ -131,6 +132,6 @@ def _page(
         proposal=proposal,
         answer=answer,
         last=last,
-        worth=price * proposal.quantity if price and proposal else None,
+        worth=price * shares if price and shares else None,
         key=uuid4().hex,
     )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -249,3 +250,54 @@ def test_after_a_429_no_call_is_made_for_a_while() -> None:
 
 def test_without_a_rate_there_is_no_limit() -> None:
     assert TokenBucket(None).left_for_orders() > 100
+
+
+def test_every_term_of_an_order_reaches_the_broker() -> None:
+    alpaca, calls = broker(lambda _: httpx.Response(200, json=ORDER))
+    alpaca.submit(
+        replace(
+            TICKET,
+            order_class="bracket",
+            take_profit_price=Decimal(12),
+            stop_loss_price=Decimal(8),
+            stop_loss_limit_price=Decimal("7.5"),
+        )
+    )
+    alpaca.submit(replace(TICKET, extended_hours=True, time_in_force="gtc"))
+    market = replace(TICKET, order_type="market", limit_price=None)
+    alpaca.submit(replace(market, notional=Decimal("100.50")))
+    alpaca.submit(
+        replace(market, order_type="trailing_stop", trail_percent=Decimal("1.5"))
+    )
+    bracket, extended, dollars, trailing = (json.loads(c.content) for c in calls)
+    assert bracket["order_class"] == "bracket"
+    assert bracket["take_profit"] == {"limit_price": "12"}
+    assert bracket["stop_loss"] == {"stop_price": "8", "limit_price": "7.5"}
+    assert (extended["extended_hours"], extended["time_in_force"]) == (True, "gtc")
+    assert dollars["notional"] == "100.5" and "qty" not in dollars
+    assert (trailing["type"], trailing["trail_percent"]) == ("trailing_stop", "1.5")
+
+
+def test_a_replacement_is_one_patch_of_the_old_order() -> None:
+    alpaca, calls = broker(lambda _: httpx.Response(200, json=ORDER))
+    changed = replace(TICKET, replaces="b0", keeps_quantity=True)
+    answer = alpaca.submit(changed)
+    assert isinstance(answer, Acknowledged) and answer.order.broker_order_id == "b1"
+    alpaca.submit(replace(changed, keeps_quantity=False))
+    assert {(c.method, c.url.path) for c in calls} == {("PATCH", "/v2/orders/b0")}
+    kept, resized = (json.loads(c.content) for c in calls)
+    assert kept == {
+        "time_in_force": "day",
+        "client_order_id": "ts1s-x",
+        "limit_price": "9",
+    }
+    assert resized["qty"] == "10.5"
+
+
+def test_the_exits_of_an_order_are_read_with_it() -> None:
+    leg = {**ORDER, "id": "b2", "type": "stop", "stop_price": "8"}
+    seen = forms.order({**ORDER, "order_class": "bracket", "legs": [leg]})
+    assert [(each.broker_order_id, each.stop_price) for each in seen.legs] == [
+        ("b2", Decimal(8))
+    ]
+    assert not seen.is_simple and forms.order(ORDER).is_simple
