@@ -37,6 +37,15 @@
     });
   }
 
+  // The server writes every time, so it has to know; a cookie reaches the socket too.
+  document.addEventListener("change", (event) => {
+    if (event.target.name !== "zone" || !event.target.closest("[data-preferences]")) return;
+    const chosen = event.target.value;
+    const zone = chosen === "here" ? Intl.DateTimeFormat().resolvedOptions().timeZone : chosen;
+    document.cookie = `trading_zone=${zone}; path=/; max-age=31536000; samesite=strict`;
+    location.reload();
+  });
+
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (form.method !== "post") return;
