@@ -10,12 +10,17 @@
     }
   };
 
+  function openDialog(dialog) {
+    dialog.showModal();
+    for (const part of dialog.querySelectorAll("[hx-get]")) htmx.trigger(part, "refresh");
+  }
+
   document.addEventListener("click", (event) => {
     const opener = event.target.closest("[data-opens]");
     const dialog = opener && byId(opener.dataset.opens);
     if (dialog && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();
-      dialog.showModal();
+      openDialog(dialog);
       return;
     }
     const closer = event.target.closest("[data-closes]");
@@ -35,6 +40,26 @@
       window.applyTheme();
       document.dispatchEvent(new CustomEvent("theme:change"));
     });
+  }
+
+  function nextTheme() {
+    const dark = getComputedStyle(document.documentElement).colorScheme === "dark"
+      || (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
+    const choice = document.querySelector(`[name=theme][value=${dark ? "light" : "dark"}]`);
+    choice.checked = true;
+    choice.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+
+  // Rows are left and entered by their first link, so that Enter opens what is focused.
+  function moveRow(step) {
+    const links = [...document.querySelectorAll("main tbody tr")]
+      .filter((row) => row.checkVisibility())
+      .map((row) => row.querySelector("a, button"))
+      .filter(Boolean);
+    const row = document.activeElement?.closest("main tbody tr");
+    const at = links.findIndex((link) => row?.contains(link));
+    const next = at < 0 ? (step > 0 ? 0 : links.length - 1) : at + step;
+    links[next]?.focus();
   }
 
   // The server writes every time, so it has to know; a cookie reaches the socket too.
@@ -66,12 +91,14 @@
     }
     awaitsPage = event.key === "g";
     if (event.key === ".") window.live.togglePause();
-    if (event.key === "H" && event.shiftKey) byId("halt_dialog")?.showModal();
+    if (event.key === "H" && event.shiftKey) openDialog(byId("halt_dialog"));
     if (event.key === "/") {
       event.preventDefault();
       byId("symbol_search")?.focus();
     }
     if (event.key === "?") byId("keys_dialog")?.showModal();
+    if (event.key === "t") nextTheme();
+    if (event.key === "j" || event.key === "k") moveRow(event.key === "j" ? 1 : -1);
   });
 
   for (const name of ["theme", "palette"]) {
