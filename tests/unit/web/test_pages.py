@@ -273,3 +273,22 @@ async def test_health_says_which_services_answer(open_browser):
     assert (answer.status_code, answer.json()["status"]) == (200, "warn")
     fake.down |= set(SERVICES)
     assert (await browser.get("/health")).status_code == 503
+
+
+@pytest.mark.parametrize("fill", [empty, trading])
+async def test_a_simulated_account_is_welcomed_until_that_is_hidden(open_browser, fill):
+    browser = open_browser(fill())
+    await browser.sign_in()
+    page = (await browser.get("/")).text
+    assert "Start here" in page and "60 times as fast as yours" in page
+    traded = fill is trading
+    assert ("See why, step by step" in page) is traded
+    assert (await browser.send("/welcome/hide")).status_code == 303
+    assert "Start here" not in (await browser.get("/")).text
+
+
+@pytest.mark.parametrize("mode", ["paper", "live"])
+async def test_an_account_of_alpaca_is_not_welcomed(open_browser, mode):
+    browser = open_browser(empty(), mode)
+    await browser.sign_in()
+    assert "Start here" not in (await browser.get("/")).text

@@ -27,7 +27,7 @@ def read_halt(request: Request, desk: OnDesk) -> HTMLResponse:
 @router.get("/halt/consequence")
 def read_consequence(request: Request, desk: OnDesk) -> HTMLResponse:
     """Say what the levels would touch at this moment; the open dialog asks."""
-    return render(request, "_consequence.html", **_touched(desk))
+    return render(request, "_consequence.html", 200, **_touched(desk))
 
 
 @router.post("/halt")
