@@ -91,10 +91,11 @@ def round_trips(
     strategy: str | None = None,
     symbol: str | None = None,
     closed: bool | None = None,
+    before: UUID | None = None,
     limit: Limit = 200,
 ) -> Any:
-    """List trades from flat to flat, newest entry first."""
-    return tx.results.round_trips(strategy, symbol, closed, limit)
+    """List trades from flat to flat, newest entry first; go on `before` the last."""
+    return tx.results.round_trips(strategy, symbol, closed, limit, before)
 
 
 @router.get(

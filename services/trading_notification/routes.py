@@ -153,14 +153,19 @@ def logs(
     level: Level | None = None,
     correlation_id: UUID | None = None,
     after: Annotated[int | None, Query(ge=0)] = None,
+    before: Annotated[int | None, Query(ge=0)] = None,
     limit: Limit = 100,
 ) -> Any:
-    """List log lines, newest first; `level` is the least that is shown."""
+    """List log lines, newest first; `level` is the least that is shown.
+
+    Go on `before` the last one seen; `after` leaves out what was seen already.
+    """
     found = tx.logs.recent(
         service=service,
         level=level,
         correlation_id=correlation_id,
         after=after,
+        before=before,
         limit=limit,
     )
     return [_log_view(line) for line in found]

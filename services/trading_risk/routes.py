@@ -59,14 +59,16 @@ def outcomes(
     symbol: str | None = None,
     outcome: Literal["approved", "denied"] | None = None,
     correlation_id: UUID | None = None,
+    before: UUID | None = None,
     limit: Limit = 100,
 ) -> Any:
-    """List answers to signals, newest first."""
+    """List answers to signals, newest first; go on `before` the last one seen."""
     found = tx.outcomes.recent(
         strategy=strategy,
         symbol=symbol,
         outcome=outcome,
         correlation_id=correlation_id,
+        before=before,
         limit=limit,
     )
     return _views(tx, found)

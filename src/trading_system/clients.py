@@ -281,9 +281,12 @@ class IngestionClient(ServiceClient):
         """Return how complete each symbol is."""
         return self.get("/coverage", list[ing.CoverageView])
 
-    def quality(self, limit: int = 100) -> list[ing.QualityLogView]:
+    def quality(
+        self, limit: int = 100, before: int | None = None
+    ) -> list[ing.QualityLogView]:
         """Return the data-quality log, newest first."""
-        return self.get("/quality", list[ing.QualityLogView], limit=limit)
+        query = {"limit": limit, "before": before}
+        return self.get("/quality", list[ing.QualityLogView], **query)
 
     def universe(self) -> list[str]:
         """Return the symbols that are traded."""
@@ -526,10 +529,13 @@ class ExecutionClient(ServiceClient):
         return self.get("/ledger", list[ex.LedgerEntryView], **query)
 
     def equity(
-        self, start: datetime | None = None, end: datetime | None = None
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        limit: int = 10_000,
     ) -> list[ex.EquityPoint]:
         """Return the account's recorded values, oldest first."""
-        query = {"from": start, "to": end}
+        query = {"from": start, "to": end, "limit": limit}
         return self.get("/equity", list[ex.EquityPoint], **query)
 
     def execute(self) -> ex.ExecutionRunResult:

@@ -14,7 +14,7 @@ from trading_system.errors import Misconfigured
 from trading_system.http import create_http_app
 from trading_web import access, errors, health, static, stream
 from trading_web.desk import Desk
-from trading_web.guards import LocalGuard, SecurityHeaders
+from trading_web.guards import LocalGuard, SecurityHeaders, ShownZone
 from trading_web.limits import SignInLimit
 from trading_web.pages import PAGES
 from trading_web.session import Sessions
@@ -72,6 +72,7 @@ def create(
         )
     errors.install(app)
     # The last one added sees a request first.
+    app.add_middleware(ShownZone)
     app.add_middleware(SignInLimit, monotonic=monotonic)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(LocalGuard)

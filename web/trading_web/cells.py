@@ -91,8 +91,8 @@ def clock_cells(clock: MarketClockView | None) -> Cells:
             f"Open, closes {formats.short_time(clock.next_close)} in {left}", "ok"
         )
     else:
-        local = clock.next_open.astimezone(formats.NEW_YORK)
-        state = Cell(f"Closed, opens {local:%a %H:%M} ET", "quiet")
+        opens = formats.weekday_time(clock.next_open)
+        state = Cell(f"Closed, opens {opens}", "quiet")
     now = Cell(
         formats.day_time(clock.now),
         "",

@@ -56,14 +56,12 @@ class Timeline:
 
     def axis(self, shown: int | None = None, space: float = 1) -> dict[str, Any]:
         """Return what the page needs to label the axis."""
-        local = [start.astimezone(formats.NEW_YORK) for start in self._starts]
+        local = [formats.local(start) for start in self._starts]
         days = [f"{moment.day} {moment:%b}" for moment in local]
-        fresh = [
-            i
-            for i, moment in enumerate(local)
-            if i == 0 or moment.date() != local[i - 1].date()
-        ]
-        months = [i for i in fresh if i == 0 or local[i].month != local[i - 1].month]
+        # Sessions are New York's days, whichever zone is shown.
+        dates = [start.astimezone(formats.NEW_YORK).date() for start in self._starts]
+        fresh = [i for i, day in enumerate(dates) if i == 0 or day != dates[i - 1]]
+        months = [i for i in fresh if i == 0 or dates[i].month != dates[i - 1].month]
         opening = set(fresh)
         labels = [
             f"{moment:%H:%M}<br>{days[i]}" if i in opening else f"{moment:%H:%M}"

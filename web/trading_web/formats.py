@@ -1,10 +1,13 @@
 """How numbers, times and states are written on a page. Pure text, no markup."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 NEW_YORK: Final = ZoneInfo("America/New_York")
 MINUS: Final = "−"
@@ -16,6 +19,43 @@ _ANY_SIZE: Final = Context(prec=400, rounding=ROUND_HALF_EVEN)
 _NEGATIVE: Final = re.compile(r"(?<![\w.])-(?=[\d.$])")
 
 Numeric = Decimal | float | int
+
+_ZONE: Final = ContextVar("zone", default=NEW_YORK)
+
+
+@contextmanager
+def shown_in(zone: ZoneInfo) -> Iterator[None]:
+    """Write times in a zone for as long as this lasts."""
+    token = _ZONE.set(zone)
+    try:
+        yield
+    finally:
+        _ZONE.reset(token)
+
+
+def zone_named(name: str) -> ZoneInfo:
+    """Return a zone by its IANA name; one that is not known is New York's."""
+    try:
+        return ZoneInfo(name) if name else NEW_YORK
+    except (OSError, ValueError, ZoneInfoNotFoundError):
+        return NEW_YORK
+
+
+def zone() -> ZoneInfo:
+    """Return the zone that times are written in."""
+    return _ZONE.get()
+
+
+def zone_words() -> str:
+    """Return that zone as a person says it: New York time, UTC, Europe/Berlin time."""
+    if zone() == NEW_YORK:
+        return "New York time"
+    return "UTC" if zone().key == "UTC" else f"{zone().key} time"
+
+
+def local(moment: datetime) -> datetime:
+    """Return a moment on the clock of that zone."""
+    return moment.astimezone(zone())
 
 
 def money(value: Numeric | None) -> str:
@@ -111,44 +151,49 @@ def duration(span: timedelta | None) -> str:
 
 
 def clock_time(moment: datetime | None) -> str:
-    """Return New York wall time with its label: 10:30:00 ET."""
-    return MISSING if moment is None else f"{moment.astimezone(NEW_YORK):%H:%M:%S} ET"
+    """Return wall time with its label: 10:30:00 ET."""
+    return _labelled(moment, "%H:%M:%S")
 
 
 def short_time(moment: datetime | None) -> str:
-    """Return New York wall time without seconds: 10:30 ET."""
-    return MISSING if moment is None else f"{moment.astimezone(NEW_YORK):%H:%M} ET"
+    """Return wall time without seconds: 10:30 ET."""
+    return _labelled(moment, "%H:%M")
+
+
+def weekday_time(moment: datetime | None) -> str:
+    """Return weekday and wall time: Mon 09:30 ET."""
+    return _labelled(moment, "%a %H:%M")
 
 
 def day(moment: datetime | None) -> str:
-    """Return the New York day: 20 Nov 2026."""
+    """Return the day: 20 Nov 2026."""
     if moment is None:
         return MISSING
-    local = moment.astimezone(NEW_YORK)
-    return f"{local.day} {local:%b %Y}"
+    return f"{local(moment).day} {local(moment):%b %Y}"
 
 
 def day_time(moment: datetime | None) -> str:
-    """Return day and time in New York: 20 Nov 10:30 ET."""
+    """Return day and time: 20 Nov 10:30 ET."""
     if moment is None:
         return MISSING
-    local = moment.astimezone(NEW_YORK)
-    return f"{local.day} {local:%b %H:%M} ET"
+    return _labelled(moment, f"{local(moment).day} %b %H:%M")
 
 
 def bar_span(start: datetime | None, end: datetime | None) -> str:
     """Return a bar by its start and end: 20 Nov 10:30–11:00 ET."""
     if start is None or end is None:
         return MISSING
-    local = start.astimezone(NEW_YORK)
-    until = end.astimezone(NEW_YORK)
-    return f"{local.day} {local:%b %H:%M}–{until:%H:%M} ET"
+    begun = local(start)
+    return f"{begun.day} {begun:%b %H:%M}–{_labelled(end, '%H:%M')}"
 
 
 def all_zones(moment: datetime) -> str:
-    """Return a moment in UTC and New York, for a title."""
+    """Return a moment in UTC, New York and the zone that is shown, for a title."""
     eastern = moment.astimezone(NEW_YORK)
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC · {eastern:%H:%M:%S %Z} New York"
+    text = f"{moment:%Y-%m-%d %H:%M:%S} UTC · {eastern:%H:%M:%S %Z} New York"
+    if zone() == NEW_YORK or zone().key == "UTC":
+        return text
+    return f"{text} · {local(moment):%H:%M:%S} {zone().key}"
 
 
 def direction(value: Numeric | None) -> str:
@@ -195,6 +240,13 @@ def words(name: str) -> str:
     """Return an identifier as words: daily_loss_limit -> Daily loss limit."""
     text = name.replace("_", " ").replace("-", " ").strip()
     return text[:1].upper() + text[1:]
+
+
+def _labelled(moment: datetime | None, pattern: str) -> str:
+    if moment is None:
+        return MISSING
+    label = "ET" if zone() == NEW_YORK else local(moment).tzname()
+    return f"{local(moment):{pattern}} {label}"
 
 
 def _amount(value: Numeric | None, signed: bool) -> str:

@@ -7,9 +7,13 @@ header: a page of another site that rebinds its name controls Host and Origin al
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from trading_web import formats
+
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+ZONE_COOKIE: Final = "trading_zone"
 NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
 
 CONTENT_SECURITY_POLICY: Final = "; ".join(
@@ -73,6 +77,20 @@ class SecurityHeaders:
             await send(message)
 
         await self.app(scope, receive, send_guarded)
+
+
+class ShownZone:
+    """Write the times of an answer in the zone that the browser has chosen."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            return await self.app(scope, receive, send)
+        chosen = HTTPConnection(scope).cookies.get(ZONE_COOKIE, "")
+        with formats.shown_in(formats.zone_named(chosen)):
+            await self.app(scope, receive, send)
 
 
 def _refusal(scope: Scope) -> tuple[int, str] | None:

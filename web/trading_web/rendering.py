@@ -43,7 +43,7 @@ def render(
 
 
 def moment(value: datetime | None, form: str = "clock") -> Markup:
-    """Return a time element: New York on its face, all zones in its title."""
+    """Return a time element: the chosen zone on its face, all zones in its title."""
     if value is None:
         return Markup('<span title="not known">{}</span>').format(formats.MISSING)
     shown = {

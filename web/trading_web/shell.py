@@ -96,6 +96,11 @@ class Shell:
         return None if clock is None or self._clock.stale else clock.now
 
     @property
+    def speed(self) -> float:
+        """How many times faster than ours the market's clock runs; 0 when unknown."""
+        return self._clock.value.speed if self._clock.value else 0
+
+    @property
     def state(self) -> TradingStateView | None:
         """The trading state in force; a stale one is not shown as true."""
         return None if self._state.stale else self._state.value

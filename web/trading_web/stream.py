@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from loguru import logger
 
 from trading_system.clock import monotonic, utc_now
 from trading_system.doorbell import Doorbell
+from trading_web import formats
 from trading_web.announcements import announce
 from trading_web.desk import Desk
 from trading_web.events import EventReader
@@ -32,6 +34,7 @@ class Connection:
 
     def __init__(self, topics: frozenset[str]) -> None:
         self.topics = topics
+        self.zone = formats.zone()
         self.queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue(QUEUE)
         self.hidden = False
         self.due = 0.0
@@ -117,21 +120,22 @@ class Hub:
         while True:
             started = self.ticked_at = monotonic()
             due = [c for c in self.connections if c.due <= started]
-            wanted = {topic for c in due for topic in c.topics if topic in TOPICS}
-            readings = await asyncio.gather(*(self._read(name) for name in wanted))
-            by_topic = dict(zip(wanted, readings, strict=True))
+            wanted = {(t, c.zone) for c in due for t in c.topics if t in TOPICS}
+            readings = await asyncio.gather(*(self._read(*each) for each in wanted))
+            found = dict(zip(wanted, readings, strict=True))
             for connection in due:
                 pause = HIDDEN_TICK if connection.hidden else TICK
                 connection.due = started + pause - TICK / 2
-                for topic in connection.topics & by_topic.keys():
-                    reading = by_topic[topic]
+                for topic in connection.topics:
+                    reading = found.get((topic, connection.zone))
                     if reading is not None:
                         connection.show(topic, reading)
             await asyncio.sleep(max(0.05, TICK - (monotonic() - started)))
 
-    async def _read(self, topic: str) -> Reading | None:
+    async def _read(self, topic: str, zone: ZoneInfo) -> Reading | None:
         try:
-            return await asyncio.to_thread(TOPICS[topic], self._desk)
+            with formats.shown_in(zone):
+                return await asyncio.to_thread(TOPICS[topic], self._desk)
         except Exception:  # one broken topic must not stop the others' updates
             logger.exception("live topic {} could not be read", topic)
             return None

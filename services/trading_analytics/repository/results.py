@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import delete, desc, func, inspect, select
+from sqlalchemy import delete, desc, func, inspect, select, tuple_
 from sqlalchemy.orm import Session
 
 from trading_analytics.models import (
@@ -89,8 +89,9 @@ class Results:
         symbol: str | None = None,
         closed: bool | None = None,
         limit: int = 200,
+        before: UUID | None = None,
     ) -> list[RoundTripRow]:
-        """Return round trips, newest entry first."""
+        """Return round trips, newest entry first; go on `before` the last one."""
         query = select(RoundTripRow)
         if strategy:
             query = query.where(RoundTripRow.strategy == strategy)
@@ -99,8 +100,14 @@ class Results:
         if closed is not None:
             there = RoundTripRow.exit_time.is_not(None)
             query = query.where(there if closed else ~there)
+        if before is not None:
+            last = self._session.get(RoundTripRow, before)
+            if last is None:
+                return []
+            place = tuple_(RoundTripRow.entry_time, RoundTripRow.round_trip_id)
+            query = query.where(place < (last.entry_time, last.round_trip_id))
         query = query.order_by(
-            desc(RoundTripRow.entry_time), RoundTripRow.round_trip_id
+            desc(RoundTripRow.entry_time), desc(RoundTripRow.round_trip_id)
         )
         return list(self._session.scalars(query.limit(limit)))
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -33,6 +33,7 @@ class Logs:
         level: str | None = None,
         correlation_id: UUID | None = None,
         after: int | None = None,
+        before: int | None = None,
         limit: int = 100,
     ) -> list[SystemLog]:
         """Return lines, newest first; `level` is the least that is shown."""
@@ -45,6 +46,10 @@ class Logs:
             query = query.where(SystemLog.correlation_id == correlation_id)
         if after is not None:
             query = query.where(SystemLog.log_id > after)
+        if before is not None:
+            place = tuple_(SystemLog.timestamp, SystemLog.log_id)
+            written = select(SystemLog.timestamp).where(SystemLog.log_id == before)
+            query = query.where(place < (self._session.scalar(written), before))
         query = query.order_by(SystemLog.timestamp.desc(), SystemLog.log_id.desc())
         return list(self._session.scalars(query.limit(limit)))
 

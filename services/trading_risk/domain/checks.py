@@ -151,12 +151,12 @@ def books_are_recent(
 def strategy_may_enter(
     proposal: LiveProposal, limits: Limits, quantity: Decimal
 ) -> Finding:
-    """No breaker has stopped this strategy."""
+    """Neither a breaker nor a person has stopped this strategy's entries."""
     return _entry_check(
         proposal,
         not proposal.strategy_halt,
         "STRATEGY_HALTED",
-        proposal.strategy_halt or "no breaker has tripped",
+        proposal.strategy_halt or "no breaker has tripped, and it is not paused",
         value=int(bool(proposal.strategy_halt)),
         limit=0,
     )

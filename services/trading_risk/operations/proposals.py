@@ -115,7 +115,8 @@ def sit(
         account_day=loss_day(tx, ACCOUNT, "", day, books.equity(prices)),
         books_state=books_state,
         books_completed_at=None if compared is None else compared.completed_at,
-        halted={
+        halted=dict.fromkeys(tx.paused(), "its entries are paused")
+        | {
             breaker.scope_id: f"its {breaker.type} breaker has tripped"
             for breaker in tx.breakers.open()
             if breaker.scope == STRATEGY

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 from functools import cached_property
 from uuid import UUID
 
-from sqlalchemy import event, func, select
+from sqlalchemy import event, func, select, text
 from sqlalchemy.orm import Session, SessionTransaction
 
 from trading_core.calendar import NEW_YORK
@@ -37,6 +37,7 @@ _TELL_THE_TIME = tuple(
         SignalGenerated,
     )
 )
+_PAUSED = "select name from strategy_engine.strategies where status = 'paused'"
 _DECIDING = (str(ServiceName.RISK), str(ServiceName.EXECUTION))
 
 
@@ -161,6 +162,10 @@ class RiskTransaction(Transaction):
         return self.session.scalar(
             select(LoggedEvent.occurred_at).where(LoggedEvent.event_id == event_id)
         )
+
+    def paused(self) -> frozenset[str]:
+        """Return the strategies whose entries a person has paused."""
+        return frozenset(self.session.scalars(text(_PAUSED)))
 
     def parked(self) -> frozenset[tuple[str, UUID]]:
         """Return key and id of the events that failed here or in execution."""

@@ -7,7 +7,15 @@ from datetime import date, datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, func, literal_column, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Table,
+    func,
+    literal_column,
+    select,
+    text,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -70,9 +78,10 @@ class Outcomes:
         symbol: str | None = None,
         outcome: str | None = None,
         correlation_id: UUID | None = None,
+        before: UUID | None = None,
         limit: int = 100,
     ) -> list[RiskOutcome]:
-        """Return the latest answers, newest first."""
+        """Return the latest answers, newest first; go on `before` the last one."""
         query = select(RiskOutcome).where(RiskOutcome.account_id == self._account_id)
         if strategy:
             query = query.where(RiskOutcome.strategy == strategy)
@@ -82,8 +91,16 @@ class Outcomes:
             query = query.where(RiskOutcome.outcome == outcome)
         if correlation_id:
             query = query.where(RiskOutcome.correlation_id == correlation_id)
-        query = query.order_by(RiskOutcome.created_at.desc()).limit(limit)
-        return list(self._session.scalars(query))
+        place = tuple_(RiskOutcome.created_at, RiskOutcome.outcome_id)
+        if before is not None:
+            last = self._session.get(RiskOutcome, before)
+            if last is None:
+                return []
+            query = query.where(place < (last.created_at, last.outcome_id))
+        query = query.order_by(
+            RiskOutcome.created_at.desc(), RiskOutcome.outcome_id.desc()
+        )
+        return list(self._session.scalars(query.limit(limit)))
 
     def checks(self, outcome_ids: Sequence[UUID]) -> dict[UUID, list[RiskCheck]]:
         """Return the checks of several outcomes, each in their order."""

@@ -7,7 +7,11 @@ from typing import Any
 
 
 class Status(StrEnum):
-    """Whether a strategy decides: paused is meant to go on, disabled is not."""
+    """Whether a strategy trades.
+
+    A paused one goes on deciding, so that its exits work; risk refuses its entries. A
+    disabled one decides nothing.
+    """
 
     ENABLED = "enabled"
     PAUSED = "paused"

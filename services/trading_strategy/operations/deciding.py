@@ -1,4 +1,4 @@
-"""Deciding on one bar: every enabled strategy, every symbol, also "no"."""
+"""Deciding on one bar: every strategy that is on, every symbol, also "no"."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ def decide_bar(
     decided = tx.decisions.deciders(bar.timeframe, bar.bar_end)
     todo = [
         row
-        for row in tx.strategies.enabled()
+        for row in tx.strategies.deciding()
         if row.strategy_id not in decided
         and row.decides_after < sequence
         and (only is None or row.name == only)

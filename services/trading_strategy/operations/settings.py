@@ -197,7 +197,7 @@ def _apply(
         row.source_hash = plugin.source_hash
     if not said and row.source == origin:
         return []
-    if wanted.status is Status.ENABLED and row.status != Status.ENABLED:
+    if row.status == Status.DISABLED and wanted.status is not Status.DISABLED:
         # What came in while it was off is not made up for.
         row.decides_after = tx.ingested.end()
     row.version += 1

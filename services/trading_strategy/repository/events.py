@@ -13,10 +13,10 @@ select e.event_id
 from shared.events e
 where e.topic = :topic
   and e.seq > (select coalesce(min(s.decides_after), 0)
-               from strategy_engine.strategies s where s.status = 'enabled')
+               from strategy_engine.strategies s where s.status <> 'disabled')
   and exists (
     select from strategy_engine.strategies s
-    where s.status = 'enabled' and e.seq > s.decides_after
+    where s.status <> 'disabled' and e.seq > s.decides_after
       and (cast(:only as text) is null or s.name = :only)
       and not exists (
         select from strategy_engine.decisions d
@@ -37,7 +37,7 @@ class IngestedBars:
     def undecided(
         self, only: str | None = None, limit: int = 500
     ) -> list[BarsIngested]:
-        """Return bars on which an enabled strategy has not decided, oldest first."""
+        """Return bars on which a strategy has not decided, oldest first."""
         ids = self._session.scalars(
             text(_UNDECIDED),
             {"topic": BarsIngested.topic, "only": only, "limit": limit},

@@ -10,7 +10,7 @@ select distinct on (s.strategy_id, e.payload ->> 'timeframe', e.payload ->> 'bar
        cast(e.payload ->> 'bar_end' as timestamptz) as bar_end,
        (e.payload -> 'symbols') || (e.payload -> 'missing') as symbols
 from shared.events e
-join strategy_engine.strategies s on s.status = 'enabled' and e.seq > s.decides_after
+join strategy_engine.strategies s on s.status <> 'disabled' and e.seq > s.decides_after
 where e.topic = '{BarsIngested.topic}'
 order by 1, 3, e.payload ->> 'bar_end', e.seq
 """

@@ -49,9 +49,9 @@ class Strategies:
         query = select(StrategyRow).order_by(StrategyRow.name)
         return list(self._session.scalars(query))
 
-    def enabled(self) -> list[StrategyRow]:
+    def deciding(self) -> list[StrategyRow]:
         """Return the strategies that decide, by name."""
-        return [row for row in self.all() if row.status == "enabled"]
+        return [row for row in self.all() if row.status != "disabled"]
 
     def add(self, row: StrategyRow) -> None:
         """Add a strategy; its first version follows."""

@@ -11,7 +11,7 @@ from trading_risk.domain import CHECKS
 from trading_risk.handlers import handlers
 from trading_system.consumer import Consumer
 from trading_system.contracts.execution import OrderProposal
-from trading_system.vocabulary import Side, order_id
+from trading_system.vocabulary import Side, new_id, order_id
 
 pytestmark = pytest.mark.integration
 
@@ -225,6 +225,23 @@ def test_books_that_are_not_clean_stop_entries_and_not_exits(account: Any) -> No
     assert account.ask("MSFT", side=Side.SELL).outcome == "approved"
     account.clean_books(age=3600)
     assert account.ask("XOM").code == "BOOKS_OLD"
+
+
+def test_a_paused_strategy_leaves_its_positions_and_takes_no_new_ones(
+    account: Any,
+) -> None:
+    account.holds("MSFT", "10", "100", strategy="resting")
+    account.sql(
+        "insert into strategy_engine.strategies (strategy_id, name, version, status,"
+        " source, parameters, risk_limits, source_hash)"
+        " values (:id, 'resting', 1, 'paused', 'person', '{}', '{}', 'x')",
+        id=new_id(),
+    )
+    entry = account.ask("AAPL", strategy="resting")
+    assert (entry.code, entry.detail) == ("STRATEGY_HALTED", "its entries are paused")
+    assert account.ask("AAPL").outcome == "approved"
+    left = account.ask("MSFT", side=Side.SELL, strategy="resting")
+    assert left.outcome == "approved"
 
 
 def test_books_that_were_never_compared_stop_entries(account: Any) -> None:

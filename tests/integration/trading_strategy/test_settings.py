@@ -106,13 +106,22 @@ def test_the_file_can_be_followed_again(database, make_engine):
     assert not seen.differs_from_file
 
 
-def test_a_paused_strategy_decides_nothing_and_does_not_make_up_for_it(
+def test_a_paused_strategy_goes_on_deciding(database, make_engine, market):
+    engine = make_engine(file(lookback=3))
+    market.history(5)
+    with database.transaction() as tx:
+        operations.set_status(tx, NAME, Status.PAUSED, "holiday", "me")
+    market.tell({"AAPL": 100.0, "BAC": 100.0, "SPY": 100.0})
+    assert operations.run_strategies(database, engine).decisions == 3
+
+
+def test_a_disabled_strategy_decides_nothing_and_does_not_make_up_for_it(
     database, make_engine, market
 ):
     engine = make_engine(file(lookback=3))
     market.history(5)
     with database.transaction() as tx:
-        operations.set_status(tx, NAME, Status.PAUSED, "holiday", "me")
+        operations.set_status(tx, NAME, Status.DISABLED, "holiday", "me")
     flat = {"AAPL": 100.0, "BAC": 100.0, "SPY": 100.0}
     market.tell(flat)
     assert operations.run_strategies(database, engine).decisions == 0

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from fake_services import empty, trading
+from fake_services import NOW, empty, trading
 
 from trading_system.contracts.execution import EquityPoint
 from trading_system.vocabulary import View
-from trading_web.pages.export import TABLES, as_csv
+from trading_web.pages.export import PAGE, TABLES, as_csv, walked
 from trading_web.pages.performance import monthly
 
 pytestmark = pytest.mark.unit
@@ -59,6 +59,19 @@ def test_numbers_are_whole_times_are_utc_and_words_are_no_formulas():
         "amount": "-0.123456789",
         "words": "'=cmd()",
     }
+
+
+def test_a_list_is_followed_to_its_last_page_and_no_further():
+    numbers = [Row(at=NOW, amount=Decimal(i), words="x") for i in range(2 * PAGE + 1)]
+    asked = []
+
+    def read(last):
+        asked.append(last)
+        start = 0 if last is None else int(last) + 1
+        return numbers[start : start + PAGE]
+
+    assert walked(read, "amount") == numbers
+    assert asked == [None, PAGE - 1, 2 * PAGE - 1]
 
 
 def test_a_month_runs_from_the_last_value_before_it():

@@ -87,3 +87,19 @@ def test_times_are_new_york_in_summer_and_in_winter():
     assert formats.bar_span(winter, winter + timedelta(hours=1)) == (
         "20 Nov 10:30–11:30 ET"
     )
+
+
+def test_times_are_written_in_the_zone_that_was_chosen():
+    at = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
+    with formats.shown_in(formats.zone_named("Europe/Berlin")):
+        assert formats.clock_time(at) == "16:30:00 CET"
+        assert formats.day_time(at) == "20 Nov 16:30 CET"
+        assert formats.all_zones(at).endswith("16:30:00 Europe/Berlin")
+    with formats.shown_in(formats.zone_named("UTC")):
+        assert formats.bar_span(at, at) == "20 Nov 15:30–15:30 UTC"
+    assert formats.short_time(at) == "10:30 ET"
+
+
+@pytest.mark.parametrize("name", ["", "Nowhere/Land", "../../etc/passwd", "/etc", "\0"])
+def test_a_zone_that_is_none_is_new_york(name):
+    assert formats.zone_named(name) == formats.NEW_YORK

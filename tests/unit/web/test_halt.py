@@ -1,7 +1,7 @@
 """Halting and resuming through plain forms."""
 
 import pytest
-from fake_services import empty
+from fake_services import empty, trading
 
 from trading_system.vocabulary import TradingState
 
@@ -96,3 +96,18 @@ async def test_the_halt_form_is_on_every_page(open_browser):
     for path in ("/", "/orders", "/charts/SPY", "/explain", "/system"):
         page = (await browser.get(path)).text
         assert page.count('<form method="post" action="/halt"') == 3
+
+
+async def test_the_consequences_are_said_before_the_click(open_browser):
+    fake = trading()
+    browser = open_browser(fake)
+    await browser.sign_in()
+    said = (await browser.get("/halt/consequence")).text
+    assert "1 open order and" in said
+    assert "Level 3 sells" in said and "at once" in said
+    assert "1 open order and" in (await browser.get("/halt")).text
+    fake.down.add("execution")
+    fresh = open_browser(fake)
+    await fresh.sign_in()
+    said = (await fresh.get("/halt/consequence")).text
+    assert "A halt works all the same." in said

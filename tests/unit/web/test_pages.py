@@ -218,6 +218,52 @@ async def test_a_working_order_can_be_canceled(open_browser):
     assert fake.posted[-1][:2] == ("execution", action.group(1))
 
 
+async def test_all_orders_are_canceled_after_a_look_at_them(open_browser):
+    fake = trading()
+    fake.answers["execution", "/orders/cancel-all"] = []
+    browser = open_browser(fake)
+    await browser.sign_in()
+    page = (await browser.get("/orders/cancel")).text
+    assert "Cancel 1 order<" in page
+    assert not fake.posted
+    assert (await browser.send("/orders/cancel")).status_code == 303
+    assert fake.posted[-1][:2] == ("execution", "/orders/cancel-all")
+
+
+async def test_a_position_is_closed_or_reduced_without_typing_a_reason(open_browser):
+    fake = trading()
+    held = fake.answers["execution", "/positions"][0]
+    fake.answers["risk", "/manual-orders"] = a_market().outcomes[0]
+    browser = open_browser(fake)
+    await browser.sign_in()
+    closing = (await browser.get(f"/positions/{held.symbol}/close")).headers["location"]
+    page = (await browser.get(closing)).text
+    assert "Closes the position." in page and "it realizes" in page
+    assert 'name="reason"' not in page
+    half = re.search(r'href="([^"]+)"[^>]*>Half<', page)
+    assert half is not None
+    assert "Leaves" in (await browser.get(half.group(1).replace("&amp;", "&"))).text
+    fields = {
+        "symbol": held.symbol,
+        "quantity": str(held.quantity),
+        "limit_price": "",
+        "key": "a-key-of-the-page",
+    }
+    assert (await browser.send("/orders/new", side="sell", **fields)).status_code == 303
+    assert fake.posted[-1][2]["reason"] == "Reduced on the dashboard."
+    assert (await browser.send("/orders/new", side="buy", **fields)).status_code == 422
+
+
+async def test_a_chosen_zone_holds_for_pages_and_figures(open_browser):
+    browser = open_browser(trading())
+    await browser.sign_in()
+    browser.http.cookies.set("trading_zone", "UTC")
+    page = (await browser.get("/orders?tab=history")).text
+    assert "UTC</time>" in page and "ET</time>" not in page
+    figure = (await browser.get("/figures/bars/AAPL")).json()
+    assert "UTC" in figure["caption"]
+
+
 async def test_health_says_which_services_answer(open_browser):
     fake = empty()
     browser = open_browser(fake)
@@ -227,3 +273,22 @@ async def test_health_says_which_services_answer(open_browser):
     assert (answer.status_code, answer.json()["status"]) == (200, "warn")
     fake.down |= set(SERVICES)
     assert (await browser.get("/health")).status_code == 503
+
+
+@pytest.mark.parametrize("fill", [empty, trading])
+async def test_a_simulated_account_is_welcomed_until_that_is_hidden(open_browser, fill):
+    browser = open_browser(fill())
+    await browser.sign_in()
+    page = (await browser.get("/")).text
+    assert "Start here" in page and "60 times as fast as yours" in page
+    traded = fill is trading
+    assert ("See why, step by step" in page) is traded
+    assert (await browser.send("/welcome/hide")).status_code == 303
+    assert "Start here" not in (await browser.get("/")).text
+
+
+@pytest.mark.parametrize("mode", ["paper", "live"])
+async def test_an_account_of_alpaca_is_not_welcomed(open_browser, mode):
+    browser = open_browser(empty(), mode)
+    await browser.sign_in()
+    assert "Start here" not in (await browser.get("/")).text

@@ -129,6 +129,11 @@
     drawn.set(holder, state);
   }
 
+  function shownAtFirst(plot, state) {
+    const { bars, shown } = state.described.layout.meta;
+    return Math.min(bars.labels.length, plot.clientWidth < 500 ? 42 : shown || 105);
+  }
+
   function paint(Plotly, holder, plot, state) {
     const colours = palette();
     const figure = colours.painted({
@@ -138,7 +143,7 @@
     colours.done();
     const meta = figure.layout.meta || {};
     if (meta.bars) {
-      const shown = Math.min(meta.bars.labels.length, plot.clientWidth < 500 ? 42 : meta.shown || 105);
+      const shown = shownAtFirst(plot, state);
       const end = meta.bars.labels.length - 0.5;
       const range = state.range || [end - shown, end + (meta.space || 1)];
       figure.layout.xaxis = { ...figure.layout.xaxis, range };
@@ -257,6 +262,7 @@
       "-": [from - wide * 0.1, to + wide * 0.1],
       Home: [-0.5, wide - 0.5],
       End: [count + 0.5 - wide, count + 0.5],
+      0: [count - 0.5 - shownAtFirst(plot, state), count + 0.5],
     };
     const range = moves[event.key];
     if (!range) return;

@@ -10,12 +10,17 @@
     }
   };
 
+  function openDialog(dialog) {
+    dialog.showModal();
+    for (const part of dialog.querySelectorAll("[hx-get]")) htmx.trigger(part, "refresh");
+  }
+
   document.addEventListener("click", (event) => {
     const opener = event.target.closest("[data-opens]");
     const dialog = opener && byId(opener.dataset.opens);
     if (dialog && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();
-      dialog.showModal();
+      openDialog(dialog);
       return;
     }
     const closer = event.target.closest("[data-closes]");
@@ -37,6 +42,35 @@
     });
   }
 
+  function nextTheme() {
+    const dark = getComputedStyle(document.documentElement).colorScheme === "dark"
+      || (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
+    const choice = document.querySelector(`[name=theme][value=${dark ? "light" : "dark"}]`);
+    choice.checked = true;
+    choice.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+
+  // Rows are left and entered by their first link, so that Enter opens what is focused.
+  function moveRow(step) {
+    const links = [...document.querySelectorAll("main tbody tr")]
+      .filter((row) => row.checkVisibility())
+      .map((row) => row.querySelector("a, button"))
+      .filter(Boolean);
+    const row = document.activeElement?.closest("main tbody tr");
+    const at = links.findIndex((link) => row?.contains(link));
+    const next = at < 0 ? (step > 0 ? 0 : links.length - 1) : at + step;
+    links[next]?.focus();
+  }
+
+  // The server writes every time, so it has to know; a cookie reaches the socket too.
+  document.addEventListener("change", (event) => {
+    if (event.target.name !== "zone" || !event.target.closest("[data-preferences]")) return;
+    const chosen = event.target.value;
+    const zone = chosen === "here" ? Intl.DateTimeFormat().resolvedOptions().timeZone : chosen;
+    document.cookie = `trading_zone=${zone}; path=/; max-age=31536000; samesite=strict`;
+    location.reload();
+  });
+
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (form.method !== "post") return;
@@ -57,12 +91,14 @@
     }
     awaitsPage = event.key === "g";
     if (event.key === ".") window.live.togglePause();
-    if (event.key === "H" && event.shiftKey) byId("halt_dialog")?.showModal();
+    if (event.key === "H" && event.shiftKey) openDialog(byId("halt_dialog"));
     if (event.key === "/") {
       event.preventDefault();
       byId("symbol_search")?.focus();
     }
     if (event.key === "?") byId("keys_dialog")?.showModal();
+    if (event.key === "t") nextTheme();
+    if (event.key === "j" || event.key === "k") moveRow(event.key === "j" ? 1 : -1);
   });
 
   for (const name of ["theme", "palette"]) {

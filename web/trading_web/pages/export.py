@@ -3,9 +3,9 @@
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -19,33 +19,71 @@ from trading_web.shell import OnDesk
 
 router = APIRouter(route_class=PageRoute)
 
-MOST: Final = 500
+Row = TypeVar("Row", bound=View)
+
+PAGE: Final = 1000
+"""Rows that a service is asked for at once."""
+
+MOST: Final = 100_000
 # A cell that starts so is a formula to a spreadsheet.
 FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 Query = dict[str, Any]
 TABLES: Final[dict[str, Callable[[Services, Query], list[Any]]]] = {
     "positions": lambda s, q: s.execution.positions(),
-    "working": lambda s, q: s.execution.orders(**q | {"state": "open"}),
-    "history": lambda s, q: s.execution.orders(**q),
-    "executions": lambda s, q: s.execution.trades(**q),
-    "trades": lambda s, q: s.analytics.round_trips(**q),
-    "denied": lambda s, q: s.risk.outcomes(**q, outcome="denied"),
-    "decisions": lambda s, q: s.strategy.decisions(**q),
+    "working": lambda s, q: _orders(s, q | {"state": "open"}),
+    "history": lambda s, q: _orders(s, q),
+    "executions": lambda s, q: walked(
+        lambda last: s.execution.trades(**q, cursor=last), "trade_id"
+    ),
+    "trades": lambda s, q: walked(
+        lambda last: s.analytics.round_trips(**q, before=last), "round_trip_id"
+    ),
+    "denied": lambda s, q: walked(
+        lambda last: s.risk.outcomes(**q, outcome="denied", before=last), "outcome_id"
+    ),
+    "decisions": lambda s, q: walked(
+        lambda last: s.strategy.decisions(**q, before=last), "decision_id"
+    ),
     "strategies": lambda s, q: s.strategy.strategies(),
     "limits": lambda s, q: s.risk.limits(),
     "breakers": lambda s, q: s.risk.breakers(),
-    "trading-states": lambda s, q: s.risk.trading_states(MOST),
-    "performance": lambda s, q: s.analytics.performance(limit=MOST),
+    "trading-states": lambda s, q: s.risk.trading_states(PAGE),
+    "performance": lambda s, q: s.analytics.performance(limit=PAGE),
     "backtests": lambda s, q: s.analytics.backtests(),
-    "equity": lambda s, q: s.execution.equity(),
-    "bars": lambda s, q: s.ingestion.bars(q.get("symbol") or "SPY", limit=MOST),
+    "equity": lambda s, q: s.execution.equity(limit=50_000),
+    "bars": lambda s, q: s.ingestion.bars(q["symbol"] or "SPY", limit=10_000),
     "coverage": lambda s, q: s.ingestion.coverage(),
-    "quality": lambda s, q: s.ingestion.quality(MOST),
-    "alerts": lambda s, q: s.notification.notifications(limit=MOST),
-    "logs": lambda s, q: s.notification.logs(level="INFO", limit=MOST),
-    "runs": lambda s, q: s.ingestion.jobs(MOST),
+    "quality": lambda s, q: walked(
+        lambda last: s.ingestion.quality(PAGE, before=last), "log_id"
+    ),
+    "alerts": lambda s, q: walked(
+        lambda last: s.notification.notifications(limit=PAGE, before=last),
+        "notification_id",
+    ),
+    "logs": lambda s, q: walked(
+        lambda last: s.notification.logs(level="INFO", limit=PAGE, before=last),
+        "log_id",
+    ),
+    "runs": lambda s, q: s.ingestion.jobs(500),
 }
+
+
+def walked(read: Callable[[Any], Sequence[Row]], key: str) -> list[Row]:
+    """Return all pages of a list, each after the last row of the one before it."""
+    rows: list[Row] = []
+    while len(rows) < MOST:
+        page = read(getattr(rows[-1], key) if rows else None)
+        rows += page
+        if len(page) < PAGE:
+            break
+    return rows
+
+
+def _orders(services: Services, query: Query) -> list[Any]:
+    return walked(
+        lambda last: services.execution.orders(**query, cursor=last), "order_id"
+    )
 
 
 @router.get("/export/{table}.{kind}")
@@ -57,7 +95,7 @@ def export(
     if read is None:
         raise NotFound(f"There is no table {table}.")
     asked = request.query_params
-    query: Query = {"limit": MOST, "symbol": asked.get("symbol", "").upper() or None}
+    query: Query = {"limit": PAGE, "symbol": asked.get("symbol", "").upper() or None}
     if table == "decisions":
         query["outcome"] = asked.get("outcome") or None
     rows: list[View] = read(desk.services, query)

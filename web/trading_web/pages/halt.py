@@ -1,6 +1,6 @@
 """Halting and resuming. Plain forms, so that they work without scripts."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from trading_system.errors import TradingError
 from trading_system.vocabulary import TradingMode
+from trading_web.desk import Answer, Desk
 from trading_web.errors import PageRoute
 from trading_web.rendering import render
 from trading_web.shell import OnDesk
@@ -18,9 +19,15 @@ BY = "dashboard"
 
 
 @router.get("/halt")
-def read_halt(request: Request) -> HTMLResponse:
+def read_halt(request: Request, desk: OnDesk) -> HTMLResponse:
     """Show the trading state and what can be done about it."""
-    return _page(request)
+    return _page(request, desk)
+
+
+@router.get("/halt/consequence")
+def read_consequence(request: Request, desk: OnDesk) -> HTMLResponse:
+    """Say what the levels would touch at this moment; the open dialog asks."""
+    return render(request, "_consequence.html", 200, **_touched(desk))
 
 
 @router.post("/halt")
@@ -32,12 +39,14 @@ def halt(
 ) -> Response:
     """Halt at a level; in live mode flattening needs its word."""
     if level == 3 and desk.mode is TradingMode.LIVE and word != "FLATTEN":
-        return _page(request, 422, failure="Type FLATTEN to sell everything.", level=3)
+        return _page(
+            request, desk, 422, failure="Type FLATTEN to sell everything.", level=3
+        )
     try:
         desk.services.risk.halt(level=level, reason="Halted on the dashboard.", by=BY)
     except TradingError as error:
         failure = f"Trading was not halted. {error.title}: {error.detail}"
-        return _page(request, 503, failure=failure, level=level)
+        return _page(request, desk, 503, failure=failure, level=level)
     return RedirectResponse("/halt", 303)
 
 
@@ -51,20 +60,32 @@ def resume(
     """Let entries leave again, for a reason."""
     if desk.mode is TradingMode.LIVE:
         complaint = "In live mode run `trading resume` at the terminal."
-        return _page(request, 403, complaint=complaint)
+        return _page(request, desk, 403, complaint=complaint)
     if len(reason.strip()) < 3 or word != "RESUME":
         complaint = "Give a reason and type RESUME in capital letters."
-        return _page(request, 422, complaint=complaint, reason=reason)
+        return _page(request, desk, 422, complaint=complaint, reason=reason)
     try:
         desk.services.risk.resume(reason=reason.strip(), by=BY)
     except TradingError as error:
         complaint = f"{error.title}: {error.detail}"
-        return _page(request, error.status, complaint=complaint, reason=reason)
+        return _page(request, desk, error.status, complaint=complaint, reason=reason)
     return RedirectResponse("/halt", 303)
+
+
+def _touched(desk: Desk) -> dict[str, Answer[Any]]:
+    services = desk.services
+    return {
+        "working": desk.ask(
+            "orders-open", lambda: services.execution.orders(state="open", limit=1000)
+        ),
+        "positions": desk.ask("positions", services.execution.positions),
+        "clock": desk.ask("clock", services.execution.clock),
+    }
 
 
 def _page(
     request: Request,
+    desk: Desk,
     status: int = 200,
     *,
     failure: str = "",
@@ -80,4 +101,5 @@ def _page(
         complaint=complaint,
         reason=reason,
         level=level,
+        **_touched(desk),
     )

@@ -68,6 +68,26 @@ def read_orders(
     )
 
 
+@router.get("/orders/cancel")
+def read_cancel_all(request: Request, desk: OnDesk) -> HTMLResponse:
+    """Show every open order before they are canceled together."""
+    return render(
+        request,
+        "cancel_all.html",
+        working=desk.ask(
+            "orders-open",
+            lambda: desk.services.execution.orders(state="open", limit=1000),
+        ),
+    )
+
+
+@router.post("/orders/cancel")
+def cancel_all(desk: OnDesk) -> Response:
+    """Ask for every open order to be canceled; the list shows what becomes of them."""
+    desk.services.execution.cancel_all()
+    return RedirectResponse("/orders?tab=working", 303)
+
+
 @router.post("/orders/{order_id}/cancel")
 def cancel(desk: OnDesk, order_id: str) -> Response:
     """Ask for an order to be canceled; the list shows what becomes of it."""

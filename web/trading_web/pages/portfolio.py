@@ -6,13 +6,16 @@ from functools import cache
 from typing import Final, NamedTuple
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.responses import Response
 
 from trading_system.contracts.execution import EquityPoint, TradeView
 from trading_system.contracts.ingestion import BarView
 from trading_system.contracts.risk import RiskOutcomeView
+from trading_system.vocabulary import TradingMode
 from trading_web import formats
 from trading_web.cells import Cells, account_cells, position_cells
+from trading_web.desk import Desk
 from trading_web.errors import PageRoute
 from trading_web.figures import Figure, equity_figure
 from trading_web.order_states import is_open
@@ -31,6 +34,8 @@ RANGES: Final = {
 }
 BENCHMARK: Final = "SPY"
 MOST_POINTS: Final = 1500
+WELCOME: Final = "trading_welcome"
+YEAR: Final = 365 * 24 * 3600
 
 
 class Happening(NamedTuple):
@@ -71,14 +76,19 @@ def read_portfolio(request: Request, desk: OnDesk, range: str = "1W") -> HTMLRes
         working=lambda: [o for o in orders.value or [] if is_open(o)][:8],
         activity=lambda: _activity(trades.value or [], outcomes.value or []),
         activity_problem=lambda: trades.problem or outcomes.problem,
-        # Known to have traded nothing yet, and not merely not known to have traded.
-        is_fresh=lambda: not trades.problem
-        and not trades.value
-        and not positions.value
-        and strategies.value is not None,
+        welcomes=lambda: _welcomes(request, desk) and not trades.problem,
+        trades=trades,
         range=range if range in RANGES else "1W",
         ranges=RANGES,
     )
+
+
+@router.post("/welcome/hide")
+def hide_welcome() -> Response:
+    """Show no welcome in this browser any more."""
+    answer = RedirectResponse("/", 303)
+    answer.set_cookie(WELCOME, "hidden", max_age=YEAR, httponly=True, samesite="strict")
+    return answer
 
 
 @router.get("/figures/equity")
@@ -95,6 +105,12 @@ def read_equity(desk: OnDesk, range: str = "1W") -> Figure:
         since = points[0].market_time - timedelta(days=5)
         held = services.ingestion.bars(BENCHMARK, start=since, limit=5000)
     return equity_figure(points, held, revision=f"equity-{range}")
+
+
+def _welcomes(request: Request, desk: Desk) -> bool:
+    """Say whether to explain the system; a paper or live account needs it no more."""
+    is_simulated = desk.mode is TradingMode.SIMULATED
+    return is_simulated and request.cookies.get(WELCOME) != "hidden"
 
 
 def _thinned(points: list[EquityPoint]) -> list[EquityPoint]:

@@ -59,7 +59,7 @@ def set_status(
     said = reason.strip()
     if raises_risk and len(said) < 3:
         return _page(request, desk, name, 422, complaint="Say why it shall trade.")
-    said = said or "Paused on the dashboard."
+    said = said or f"{status.capitalize()} on the dashboard."
     try:
         desk.services.strategy.set_status(name, status, said)
     except TradingError as error:

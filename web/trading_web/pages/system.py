@@ -26,17 +26,14 @@ ROLES: Final = {
 
 @router.get("/system")
 def read_system(request: Request, desk: OnDesk) -> HTMLResponse:
-    """Show services, books, limits, data, alerts and the log's warnings."""
+    """Show services, books, latency, flow runs, alerts and the log's warnings."""
     services = desk.services
     health = {
         str(client.name): desk.ask(f"health-{client.name}", client.health)
         for client in services.all
     }
     books = desk.ask("books", lambda: services.execution.reconciliations(limit=1))
-    limits = desk.ask("limits", services.risk.limits)
     checks = desk.ask("system-health", services.notification.system_health)
-    coverage = desk.ask("coverage", services.ingestion.coverage)
-    strategies = desk.ask("strategies", services.strategy.strategies)
     inbox = desk.ask("inbox", lambda: services.notification.notifications(limit=20))
     log = desk.ask(
         "log-warnings", lambda: services.notification.logs(level="WARNING", limit=20)
@@ -59,10 +56,7 @@ def read_system(request: Request, desk: OnDesk) -> HTMLResponse:
             if not answer.problem and answer.value and answer.value.status != "pass"
         ],
         books=books,
-        limits=limits,
         checks=checks,
-        coverage=coverage,
-        strategies=strategies,
         inbox=inbox,
         log=log,
         runs=desk.ask("runs", lambda: services.ingestion.jobs(30)),

@@ -1,7 +1,7 @@
 """An order by hand: asked of risk first, sent by the same checks, once."""
 
-from decimal import Decimal
-from typing import Annotated, Any
+from decimal import ROUND_DOWN, Decimal
+from typing import Annotated, Any, Final, NamedTuple
 from uuid import uuid4
 
 from fastapi import APIRouter, Form, Request
@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from trading_system.contracts.execution import OrderProposal, PositionView
 from trading_system.errors import NotFound, TradingError
+from trading_system.vocabulary import Side
 from trading_web.desk import Desk
 from trading_web.errors import PageRoute
 from trading_web.rendering import render
@@ -18,6 +19,17 @@ from trading_web.shell import OnDesk
 router = APIRouter(route_class=PageRoute)
 
 Fields = dict[str, str]
+
+PORTIONS: Final = {"A quarter": 4, "Half": 2, "All": 1}
+
+
+class Exit(NamedTuple):
+    """What an order that makes a position smaller would do to it."""
+
+    left: Decimal
+    gain: Decimal | None
+    portions: dict[str, Decimal]
+    """How many shares the usual parts of the position are."""
 
 
 @router.get("/orders/new")
@@ -68,10 +80,14 @@ def send(
         "limit_price": limit_price,
     }
     proposal = proposal_of(fields)
-    if proposal is None or len(reason.strip()) < 3:
+    said = reason.strip()
+    if proposal is not None and len(said) < 3 and _reduced(desk, proposal):
+        # Less at risk needs no reason of its own.
+        said = "Reduced on the dashboard."
+    if proposal is None or len(said) < 3:
         return _page(request, desk, fields, 422, complaint="Say why, and how much.")
     try:
-        outcome = desk.services.risk.order_by_hand(proposal, reason.strip(), key)
+        outcome = desk.services.risk.order_by_hand(proposal, said, key)
     except TradingError as error:
         return _page(request, desk, fields, error.status, complaint=str(error))
     return RedirectResponse(f"/explain/{outcome.signal_id}", 303)
@@ -95,6 +111,32 @@ def _position(desk: Desk, symbol: str) -> PositionView:
         if position.symbol == symbol.upper():
             return position
     raise NotFound(f"There is no position in {symbol}.")
+
+
+def _reduced(desk: Desk, proposal: OrderProposal) -> PositionView | None:
+    """Return the position that an order would make smaller, and not turn around."""
+    held = desk.ask("positions", desk.services.execution.positions).value or []
+    for position in held:
+        if position.symbol == proposal.symbol:
+            exits = (proposal.side is Side.SELL) == (position.quantity > 0)
+            fits = 0 < (proposal.quantity or 0) <= abs(position.quantity)
+            return position if exits and fits else None
+    return None
+
+
+def exit_of(position: PositionView, shares: Decimal, price: Decimal | None) -> Exit:
+    """Return what closing so many shares leaves, and what it realizes at a price."""
+    held = abs(position.quantity)
+    gain = None
+    if price is not None:
+        gain = (price - position.avg_price) * shares
+        gain = gain if position.quantity > 0 else -gain
+    step = Decimal(1) if held == held.to_integral_value() else Decimal("1e-9")
+    portions = {
+        label: (held / parts).quantize(step, ROUND_DOWN)
+        for label, parts in PORTIONS.items()
+    }
+    return Exit(held - shares, gain, {k: v for k, v in portions.items() if v})
 
 
 def _page(
@@ -123,6 +165,10 @@ def _page(
     if price is None and last is not None:
         price = Decimal(str(last))
     shares = None if proposal is None else proposal.quantity
+    position = None if proposal is None else _reduced(desk, proposal)
+    leaving = None
+    if proposal is not None and position is not None:
+        leaving = exit_of(position, shares or Decimal(0), price)
     return render(
         request,
         "ticket.html",
@@ -132,6 +178,7 @@ def _page(
         proposal=proposal,
         answer=answer,
         last=last,
+        leaving=leaving,
         worth=price * shares if price and shares else None,
         key=uuid4().hex,
     )
