@@ -3,7 +3,6 @@
 import json
 import multiprocessing
 import os
-import shutil
 import signal
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -149,9 +148,6 @@ class Cell:
     def _start_exchange(self) -> None:
         data = self.directory / "exchange"
         data.mkdir()
-        sessions = self.servers.root / "sessions.json"
-        if sessions.exists():
-            shutil.copy(sessions, data)
         arguments = (
             *("--port", str(self.ports["exchange"]), "--data-dir", str(data)),
             *("--control-token", CONTROL, "--cash", str(CASH)),
@@ -162,7 +158,6 @@ class Cell:
         self.processes["exchange"] = Process(part)
         self.processes["exchange"].start(self.made, self.jump)
         self.until(self._exchange_answers, START, "the exchange did not start")
-        shutil.copy(data / "sessions.json", sessions)
         opens = datetime.fromisoformat(self.broker("/v2/clock")["next_open"])
         self.opened = self.seen = opens + timedelta(minutes=30)
         self.control("clock", advance_to=self.opened.isoformat())

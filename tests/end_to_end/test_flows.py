@@ -6,6 +6,7 @@ an order that could not leave, rows that are gone.
 """
 
 import asyncio
+import gc
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -60,7 +61,12 @@ def floor(replay: str, mails: list[str]) -> Iterator[Floor]:
         as_the_runner(stack),
     ):
         without_timetable(stack)
-        yield Floor(stack)
+        floor = Floor(stack)
+        # Market time may have been stopped before the last bar was fetched.
+        floor.fetch()
+        yield floor
+    # What Prefect left open is collected here, and not in another test.
+    gc.collect()
 
 
 # Ingestion.
