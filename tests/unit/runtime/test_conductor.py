@@ -72,7 +72,7 @@ class FakeServices:
             raise failures.pop()
         self.asked.append(what)
 
-    def idle(self) -> IdleView:
+    def idle(self, wait: float) -> IdleView:
         return IdleView(idle=True, sequence=len(self.asked), waiting_for=[])
 
     def sessions(self, start: date, end: date) -> list[SessionView]:
@@ -159,16 +159,16 @@ class FakeService:
     def __init__(self, name: str, at_work: int = 0) -> None:
         self.name, self.at_work, self.asked = name, at_work, 0
 
-    def idle(self) -> IdleView:
+    def idle(self, wait: float) -> IdleView:
         self.asked += 1
         waiting = ["orders"] if self.asked <= self.at_work else []
         return IdleView(idle=not waiting, sequence=7, waiting_for=waiting)
 
 
-async def test_while_one_service_is_at_work_the_others_are_left_alone() -> None:
+async def test_while_a_service_is_at_work_those_after_it_are_left_alone() -> None:
     services = FakeServices()
     busy, other = FakeService("execution", at_work=5), FakeService("risk")
-    services.all = (other, busy)  # type: ignore[assignment]
+    services.all = (busy, other)  # type: ignore[assignment]
     await conducted(FakeExchange(ENDS[-1], last=ENDS[-1]), services, until=None)
-    # Found at work once with the others, then asked alone until it was at rest.
+    # What flows through the chain comes to them when it has ended its work.
     assert busy.asked - other.asked == 5
