@@ -20,7 +20,8 @@ from trading_web import formats
 Figure = dict[str, Any]
 Trace = dict[str, Any]
 
-MARGIN: Final = {"l": 26, "r": 62, "t": 8, "b": 26}
+# Below stand the time and, on a line of its own, the day.
+MARGIN: Final = {"l": 26, "r": 62, "t": 8, "b": 40}
 
 
 class Span(NamedTuple):

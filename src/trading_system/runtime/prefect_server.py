@@ -73,8 +73,9 @@ class PrefectServer:
                 answer = client.request(method, path, json=body)
                 return answer.raise_for_status().json()
         except httpx.HTTPStatusError as error:
+            said = error.response
             raise Unavailable(
-                f"Prefect answered {error.response.status_code} to {path}.",
+                f"Prefect answered {said.status_code} to {path}: {said.text[:300]}",
                 remedy="See `trading logs prefect`.",
             ) from error
         except httpx.HTTPError as error:

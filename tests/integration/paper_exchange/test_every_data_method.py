@@ -1,6 +1,5 @@
 """Every method of the broker's own data clients, unchanged, against the exchange."""
 
-import inspect
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -21,6 +20,7 @@ from alpaca.data.requests import (
     StockTradesRequest,
 )
 from alpaca.data.timeframe import TimeFrame
+from broker_clients import public
 
 pytestmark = pytest.mark.integration
 
@@ -197,18 +197,11 @@ WALKS: dict[type, list[Callable[[Any], None]]] = {
     ],
     CorporateActionsClient: [get_corporate_actions],
 }
-# What sends any request, and what unpacks its answer.
-PLUMBING = {"get", "post", "put", "patch", "delete", "response_wrapper"}
 
 
 @pytest.mark.parametrize("client", WALKS, ids=lambda one: one.__name__)
 def test_no_method_is_left_out(client: type) -> None:
-    methods = {
-        name
-        for name, _ in inspect.getmembers(client, inspect.isfunction)
-        if not name.startswith("_")
-    }
-    assert {walk.__name__ for walk in WALKS[client]} == methods - PLUMBING
+    assert {walk.__name__ for walk in WALKS[client]} == public(client)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Every method of the broker's own stream clients, unchanged, against the exchange."""
 
 import asyncio
-import inspect
 import threading
 import time
 from collections import defaultdict
@@ -15,6 +14,7 @@ from alpaca.data.models import Bar, Quote, Trade, TradingStatus
 from alpaca.trading.enums import OrderSide, TimeInForce
 from alpaca.trading.requests import LimitOrderRequest
 from alpaca.trading.stream import TradingStream
+from broker_clients import public
 
 pytestmark = pytest.mark.integration
 
@@ -37,11 +37,6 @@ class Calls:
         self.names.add(name)
         loop = self._client._loop
         asyncio.run_coroutine_threadsafe(getattr(self._client, name)(), loop).result(10)
-
-
-def public(client: type) -> set[str]:
-    found = inspect.getmembers(client, inspect.isfunction)
-    return {name for name, _ in found if not name.startswith("_")}
 
 
 def wait_until(is_true: Callable[[], bool]) -> None:

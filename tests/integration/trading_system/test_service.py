@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -274,6 +275,40 @@ async def test_idle_waits_for_a_worker_that_is_at_work(
                 break
             await asyncio.sleep(0.02)
     assert state["idle"], json.dumps(state)
+
+
+async def test_idle_is_answered_when_the_work_in_hand_has_ended(
+    database: Database[Transaction], database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        may_end.wait(30)
+
+    worker = Worker("orders", work, 60)
+    worker.wake()
+    settings = Settings(
+        postgres_url=database_url, redis_url=redis_url, trading_data_dir=tmp_path
+    )
+    app = create_app(
+        ServiceName.RISK,
+        settings,
+        APIRouter(),
+        on=EventHandlers[Transaction](ServiceName.RISK),
+        transaction=Transaction,
+        workers=lambda database: [worker],
+    )
+    async with running(app) as client:
+        assert await asyncio.to_thread(begun.wait, 10)
+        busy = (await client.get("/idle?wait=0.1")).json()
+        asked = asyncio.create_task(client.get("/idle?wait=10"))
+        await asyncio.sleep(0.05)
+        assert not asked.done()
+        may_end.set()
+        rest = (await asked).json()
+    assert (busy["idle"], busy["waiting_for"]) == (False, ["orders"])
+    assert rest["idle"], json.dumps(rest)
 
 
 async def test_a_database_that_is_away_is_said_to_be_away(

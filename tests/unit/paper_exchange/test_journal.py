@@ -5,27 +5,15 @@ import json
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
+from exchange_orders import far_order
 
 from paper_exchange.exchange import Exchange
 
 pytestmark = pytest.mark.unit
 
 Build = Callable[..., Exchange]
-
-
-def order(number: int) -> dict[str, Any]:
-    return {
-        "symbol": "KO",
-        "qty": "1",
-        "side": "buy",
-        "type": "limit",
-        "limit_price": "1",
-        "time_in_force": "gtc",
-        "client_order_id": f"order-{number}",
-    }
 
 
 def count_pieces(exchange: Exchange) -> list[int]:
@@ -51,7 +39,7 @@ def test_orders_of_one_turn_share_a_piece_that_their_answers_wait_for(
     before = len(tape.read_text().splitlines())
 
     async def place(number: int) -> int:
-        exchange.submit(account, order(number))
+        exchange.submit(account, far_order(number))
         at_once = len(pieces)
         await exchange.journal.settled()
         return at_once
@@ -74,7 +62,7 @@ def test_whoever_reads_sees_what_is_not_kept_yet(build: Build) -> None:
 
     async def place_and_look() -> None:
         exchange.journal.gathers = True
-        placed = exchange.submit(account, order(1))
+        placed = exchange.submit(account, far_order(1))
         assert exchange.store.is_taken(account.id, "order-1")
         assert not exchange.store.is_taken(account.id, "order-2")
         found = exchange.store.order_by_client_id(account.id, "order-1")
@@ -97,7 +85,7 @@ def test_nobody_is_answered_when_nothing_can_be_kept(build: Build) -> None:
         raise OSError("disk is full")
 
     async def place(number: int) -> None:
-        exchange.submit(account, order(number))
+        exchange.submit(account, far_order(number))
         await exchange.journal.settled()
 
     async def place_all() -> list[BaseException | None]:

@@ -6,9 +6,9 @@ import sqlite3
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
+from exchange_orders import far_order
 
 from paper_exchange import store
 from paper_exchange.exchange import Exchange
@@ -19,18 +19,6 @@ from paper_exchange.tape import Tape
 pytestmark = pytest.mark.unit
 
 Build = Callable[..., Exchange]
-
-
-def order(number: int) -> dict[str, Any]:
-    return {
-        "symbol": "KO",
-        "qty": "1",
-        "side": "buy",
-        "type": "limit",
-        "limit_price": "1",
-        "time_in_force": "gtc",
-        "client_order_id": f"order-{number}",
-    }
 
 
 def in_database(directory: Path) -> int:
@@ -61,7 +49,7 @@ def test_what_the_database_does_not_have_is_found_by_the_next_process(
 ) -> None:
     exchange = build("one")
     account = exchange.create_account("key", "secret", Decimal(100_000))
-    placed = [exchange.submit(account, order(number))["id"] for number in range(3)]
+    placed = [exchange.submit(account, far_order(number))["id"] for number in range(3)]
     copy = killed(tmp_path / "one", tmp_path / "copy")
     assert in_database(copy) == 0
     found, lines = reopened(copy)
@@ -79,7 +67,7 @@ def test_tape_lines_that_were_kept_and_not_written_are_written(
 ) -> None:
     exchange = build("one")
     account = exchange.create_account("key", "secret", Decimal(100_000))
-    exchange.submit(account, order(1))
+    exchange.submit(account, far_order(1))
     copy = killed(tmp_path / "one", tmp_path / "copy")
     tape = (copy / "tape.jsonl").read_bytes()
     # The last piece has two lines: one is torn, and one is lost.
@@ -97,7 +85,7 @@ def test_the_database_takes_what_was_kept_before_it_grows_long(
     exchange = build("one")
     account = exchange.create_account("key", "secret", Decimal(100_000))
     for number in range(25):
-        exchange.submit(account, order(number))
+        exchange.submit(account, far_order(number))
     copy = killed(tmp_path / "one", tmp_path / "copy")
     assert 5 <= in_database(copy) < 25
     assert (copy / "exchange.redo").stat().st_size < 25_000
@@ -112,7 +100,7 @@ def test_a_process_killed_between_database_and_file_finds_everything_once(
     exchange = build("one")
     account = exchange.create_account("key", "secret", Decimal(100_000))
     for number in range(4):
-        body = order(number) | {"type": "market"}
+        body = far_order(number) | {"type": "market"}
         del body["limit_price"]
         exchange.journal.now = exchange.sessions.days[3].open + number
         exchange.submit(account, body)

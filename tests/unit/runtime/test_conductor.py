@@ -64,6 +64,7 @@ class FakeServices:
     def __init__(self) -> None:
         self.asked: list[object] = []
         self.failures: dict[object, list[Exception]] = {}
+        self.resting_at: Callable[[], None] = lambda: None
         self.ingestion = self.execution = self.analytics = self.notification = self
         self.all = (self,)
 
@@ -73,7 +74,8 @@ class FakeServices:
         self.asked.append(what)
 
     def idle(self, wait: float) -> IdleView:
-        return IdleView(idle=True, sequence=len(self.asked), waiting_for=[])
+        self.resting_at()
+        return IdleView(idle=True, sequence=0, waiting_for=[])
 
     def sessions(self, start: date, end: date) -> list[SessionView]:
         return [
@@ -118,6 +120,14 @@ async def test_every_bar_of_a_session_is_fetched_at_its_end() -> None:
     assert exchange.advanced == ENDS
     assert services.asked == [*ENDS, *CLOSING]
     assert notes == ["market time has reached its end"]
+
+
+async def test_fills_of_a_bar_are_booked_before_its_end_is_fetched() -> None:
+    exchange, services = FakeExchange(BEFORE_OPEN), FakeServices()
+    services.resting_at = lambda: services.asked.append(("rest", exchange.now))
+    await conducted(exchange, services)
+    for end in ENDS:
+        assert services.asked[services.asked.index(end) - 1] == ("rest", end)
 
 
 async def test_an_advance_and_a_fetch_that_were_cut_off_are_repeated() -> None:
