@@ -1,7 +1,6 @@
 """How a service becomes a process: app, consumer, workers, health, one lifespan."""
 
 import asyncio
-import gc
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -48,9 +47,6 @@ from trading_system.vocabulary import ServiceName
 from trading_system.worker import Worker
 
 T = TypeVar("T", bound=Transaction)
-
-GARBAGE = 20_000
-"""Objects made between two looks for garbage; a bar of events makes far more."""
 
 LOOK = 0.005
 """Seconds between two looks at whether the work at hand has ended."""
@@ -164,9 +160,6 @@ class _Process:
         log.configure(self.service, self.settings, rows=rows)
         try:
             await run_in_threadpool(self._begin)
-            # What is there now stays: no order waits while it is looked through.
-            gc.freeze()
-            gc.set_threshold(GARBAGE, 20, 20)
             logger.info("{} is up", self.service)
             yield
         finally:
