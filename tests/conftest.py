@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+import psycopg2.errors
 import pytest
 from reserved_ports import reserved_ports
 
+from trading_system.clock import monotonic, sleep
 from trading_system.runtime import databases, migrate, urls
 from trading_system.runtime.postgres import PostgresServer, server_account
 from trading_system.runtime.valkey import ValkeyServer
@@ -134,5 +136,14 @@ def service_database_url(database_url: str) -> Callable[[str], str]:
 
 
 def drop_database(owner: str, name: str) -> None:
+    deadline = monotonic() + 30
     with databases.connected(owner) as connection, connection.cursor() as cursor:
-        cursor.execute(f'drop database if exists "{name}" with (force)')
+        while True:
+            try:
+                cursor.execute(f'drop database if exists "{name}" with (force)')
+                return
+            except psycopg2.errors.InsufficientPrivilege:
+                # The server's own vacuum is in it, which only a superuser may end.
+                if monotonic() > deadline:
+                    raise
+                sleep(0.2)

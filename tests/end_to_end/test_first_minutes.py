@@ -54,6 +54,8 @@ def tab(stack: Stack, browser: Browser) -> Iterator[Callable[..., Page]]:
         link = re.search(r"http://\S+", stack.cli("login").stdout)
         assert link is not None
         page.goto(link.group(0))
+        # The page that signs in goes on to the first one by itself.
+        page.wait_for_url(stack.run.urls["gateway"] + "/")
         return page
 
     yield opened
