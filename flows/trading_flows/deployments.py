@@ -34,10 +34,10 @@ def flow_of(entry: Entry) -> Flow[Any, Any]:
 def schedules_of(entry: Entry, mode: TradingMode) -> list[Schedule]:
     """Return when an entry runs in a mode; empty when only others start it.
 
-    In a simulated market what goes by the market is left to the conductor.
+    In a simulated market what goes by the session is left to the conductor.
     """
     cron = entry.cron_in(mode)
-    if cron is None or (mode is TradingMode.SIMULATED and entry.by_market):
+    if cron is None:
         return []
     return [
         Cron(cron, timezone=NEW_YORK),

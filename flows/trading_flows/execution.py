@@ -10,15 +10,25 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from trading_flows import timetable
-from trading_flows.run import run
+from trading_flows.run import run, slot_time
 
 
 @flow(name="execute_trades")
 async def execute_trades(scheduled_for: datetime | None = None) -> State[Any]:
-    """Submit approved orders that are still unsent."""
-    return await run(
-        timetable.EXECUTE_TRADES, lambda s: s.execution.execute(), scheduled_for
-    )
+    """Submit approved orders that are still unsent.
+
+    By the timetable `manage_orders` and `update_positions` follow in the same run,
+    whatever becomes of this part.
+    """
+    slot = slot_time(scheduled_for)
+    try:
+        return await run(
+            timetable.EXECUTE_TRADES, lambda s: s.execution.execute(), scheduled_for
+        )
+    finally:
+        if slot is not None:
+            await manage_orders(scheduled_for=slot)
+            await update_positions(scheduled_for=slot)
 
 
 @flow(name="manage_orders")

@@ -7,7 +7,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from trading_flows import timetable
-from trading_flows.run import run
+from trading_flows.run import run, slot_time
 
 
 @flow(name="calculate_position_size")
@@ -22,10 +22,19 @@ async def calculate_position_size(
 
 @flow(name="validate_risk_limits")
 async def validate_risk_limits(scheduled_for: datetime | None = None) -> State[Any]:
-    """Decide on signals that have no outcome yet."""
-    return await run(
-        timetable.VALIDATE_RISK_LIMITS, lambda s: s.risk.validate(), scheduled_for
-    )
+    """Decide on signals that have no outcome yet.
+
+    By the timetable `monitor_portfolio_risk` follows in the same run, whatever becomes
+    of this part.
+    """
+    slot = slot_time(scheduled_for)
+    try:
+        return await run(
+            timetable.VALIDATE_RISK_LIMITS, lambda s: s.risk.validate(), scheduled_for
+        )
+    finally:
+        if slot is not None:
+            await monitor_portfolio_risk(scheduled_for=slot)
 
 
 @flow(name="generate_risk_alerts")

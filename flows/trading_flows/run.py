@@ -140,7 +140,18 @@ def slot_of(entry: Entry, scheduled_for: datetime | None, mode: TradingMode) -> 
     if simulated and scheduled_for is not None and not entry.by_market:
         # The conductor's run of a flow whose timetable is the machine's.
         return Slot(f"{entry.job} by market time", due, owner, None)
-    return Slot(entry.job, due, owner, entry.distance(due, mode))
+    return Slot(entry.job, due, owner, entry.distance(due))
+
+
+def slot_time(scheduled_for: datetime | None) -> datetime | None:
+    """Return the time that this run of the timetable is for, None for a person's run.
+
+    What follows in the same run is for the same time.
+    """
+    if scheduled_for is None and AUTO_SCHEDULED in runtime.flow_run.tags:
+        planned: datetime = runtime.flow_run.scheduled_start_time
+        return planned
+    return scheduled_for
 
 
 async def show(name: str, facts: dict[str, Any]) -> None:

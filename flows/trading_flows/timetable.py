@@ -1,11 +1,11 @@
 """The timetable: which flow runs when, by which clock, and whose it is.
 
-Minutes are staggered, so that the safety nets do not all start at once. Entries that
-go by the market have no schedule of their own in simulated mode: there the conductor
-starts them with their market time.
+Minutes are staggered, so that the safety nets do not all start at once. What goes by
+the market, and the safety nets of the session, have no schedule of their own in
+simulated mode: there the conductor, which knows the simulated session, starts them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -14,8 +14,8 @@ from cronsim import CronSim
 from trading_system.vocabulary import ServiceName, TradingMode
 
 NEW_YORK = "America/New_York"
-SESSION = "9-16"
-"""Hours, New York, in which the safety nets run."""
+SESSION = " 9-16 * * 1-5"
+"""Hours and days, New York, in which the safety nets run."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,9 @@ class Entry:
 
     `cron` is in New York time; without one the flow runs on demand only. `interval` is
     the usual distance of its slots in seconds. `by_market` says that its slots are
-    market times. `kind` tells the slots of a flow that has several timetables apart.
+    market times. `within` names the flow in whose runs it follows, at the same slots: a
+    run of its own would cost an interpreter. `kind` tells the slots of a flow that has
+    several timetables apart.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Entry:
     cron: str | None = None
     interval: float | None = None
     by_market: bool = False
+    within: str | None = None
     kind: str | None = None
     also: tuple["Entry", ...] = ()
 
@@ -40,28 +43,32 @@ class Entry:
         """The name under which its slots are claimed."""
         return f"{self.name} {self.kind}" if self.kind else self.name
 
+    @property
+    def is_safety_net(self) -> bool:
+        """Whether it runs all through the session, by the machine's clock."""
+        return not self.by_market and self.cron is not None and SESSION in self.cron
+
     def cron_in(self, mode: TradingMode) -> str | None:
-        """Return when it runs in a mode.
+        """Return when Prefect itself starts it in a mode; None when others do.
 
-        A simulated market has sessions at any hour of the machine's clock, so there
-        the safety nets run around it.
+        A simulated market has its sessions at any hour of the machine's clock.
         """
-        if self.cron is None or self.by_market or mode is not TradingMode.SIMULATED:
-            return self.cron
-        return self.cron.replace(f" {SESSION} * * 1-5", " * * * *")
+        simulated = mode is TradingMode.SIMULATED
+        if self.within or (simulated and (self.by_market or self.is_safety_net)):
+            return None
+        return self.cron
 
-    def distance(self, slot: datetime, mode: TradingMode) -> float | None:
+    def distance(self, slot: datetime) -> float | None:
         """Return the seconds from a slot to the one that puts it out of date.
 
         The timetable is asked, for not every slot is followed by another after an
         interval: nothing follows Friday's close before Monday. A slot may be some
         minutes off its place, such as the bar end that a run a minute later is for.
         """
-        cron = self.cron_in(mode)
-        if cron is None or self.interval is None:
+        if self.cron is None or self.interval is None:
             return None
         after = slot + timedelta(seconds=self.interval / 2)
-        following: datetime = next(CronSim(cron, after.astimezone(ZoneInfo(NEW_YORK))))
+        following: datetime = next(CronSim(self.cron, after.astimezone(ZoneInfo(NEW_YORK))))
         return (following - slot).total_seconds()
 
 
@@ -86,20 +93,14 @@ RUN_STRATEGY = Entry("run_strategy", STRATEGY, by_market=True)
 CALCULATE_INDICATORS = Entry("calculate_indicators", STRATEGY)
 GENERATE_SIGNALS = Entry("generate_signals", STRATEGY)
 BACKTEST_STRATEGY = Entry("backtest_strategy", STRATEGY, "0 19 * * 1-5", DAY)
-EXECUTE_TRADES = Entry("execute_trades", EXECUTION, f"1-59/5 {SESSION} * * 1-5", 300)
-MANAGE_ORDERS = Entry("manage_orders", EXECUTION, f"2-59/5 {SESSION} * * 1-5", 300)
-UPDATE_POSITIONS = Entry(
-    "update_positions", EXECUTION, f"3-59/5 {SESSION} * * 1-5", 300
-)
-RECONCILE_TRADES = Entry(
-    "reconcile_trades", EXECUTION, f"4-59/15 {SESSION} * * 1-5", 900
-)
+EXECUTE_TRADES = Entry("execute_trades", EXECUTION, f"1-59/5{SESSION}", 300)
+MANAGE_ORDERS = replace(EXECUTE_TRADES, name="manage_orders", within="execute_trades")
+UPDATE_POSITIONS = replace(MANAGE_ORDERS, name="update_positions")
+RECONCILE_TRADES = Entry("reconcile_trades", EXECUTION, f"4-59/15{SESSION}", 900)
 CALCULATE_POSITION_SIZE = Entry("calculate_position_size", RISK)
-VALIDATE_RISK_LIMITS = Entry(
-    "validate_risk_limits", RISK, f"*/5 {SESSION} * * 1-5", 300
-)
-MONITOR_PORTFOLIO_RISK = Entry(
-    "monitor_portfolio_risk", RISK, f"2-59/5 {SESSION} * * 1-5", 300
+VALIDATE_RISK_LIMITS = Entry("validate_risk_limits", RISK, f"3-59/5{SESSION}", 300)
+MONITOR_PORTFOLIO_RISK = replace(
+    VALIDATE_RISK_LIMITS, name="monitor_portfolio_risk", within="validate_risk_limits"
 )
 GENERATE_RISK_ALERTS = Entry("generate_risk_alerts", RISK)
 CALCULATE_PERFORMANCE = Entry(

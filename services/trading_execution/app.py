@@ -15,7 +15,7 @@ from trading_execution.ports import Broker, TradeStream
 from trading_execution.repository import ExecutionTransaction
 from trading_execution.repository.identities import IDENTITIES
 from trading_execution.routes import router
-from trading_execution.workers import workers
+from trading_execution.workers import UNASKED, UNASKED_IN_A_HURRY, workers
 from trading_system.clock import MarketClock
 from trading_system.config.settings import Settings
 from trading_system.service import create_app
@@ -36,6 +36,7 @@ def create(
     stream = stream or AlpacaTradeStream(settings)
     simulated = settings.trading_mode is TradingMode.SIMULATED
     lockstep = pace(settings) == 0.0
+    unasked = UNASKED if pace(settings) == 1.0 else UNASKED_IN_A_HURRY
 
     def executor() -> str:
         desk: Desk = app.state.desk
@@ -51,7 +52,7 @@ def create(
         router,
         on=on,
         transaction=ExecutionTransaction,
-        workers=lambda _: workers(app.state.desk, stream),
+        workers=lambda _: workers(app.state.desk, stream, unasked),
         ready=[executor],
         description=trading_execution.__doc__ or "",
         identities=IDENTITIES,

@@ -26,6 +26,12 @@ from trading_system.contracts.ingestion import BarsIngested
 from trading_system.contracts.risk import OrderApproved, TradingStateChanged
 from trading_system.worker import Worker
 
+UNASKED = 5.0
+"""Seconds between two looks that nobody asked for, where market time is ours."""
+
+UNASKED_IN_A_HURRY = 1.0
+"""The same where hours of the market fly by."""
+
 IN_SESSION, AFTER_HOURS = 60.0, 600.0
 """Seconds between two reconciliations."""
 
@@ -203,8 +209,14 @@ class Marking:
         return desk.lockstep and desk.in_charge() and marks.is_due(desk)
 
 
-def workers(desk: Desk, stream: TradeStream) -> Sequence[Worker]:
-    """Return the loops of execution, listening to the stream."""
+def workers(
+    desk: Desk, stream: TradeStream, unasked: float = UNASKED_IN_A_HURRY
+) -> Sequence[Worker]:
+    """Return the loops of execution, listening to the stream.
+
+    What is urgent wakes them; `unasked` is the pause of those that also look for what
+    only the passing of time makes due.
+    """
     submitting, resolving = Submitting(desk), Resolving(desk)
     booking, marking = Booking(desk, stream), Marking(desk)
     reconciling = Reconciling(desk, stream)
@@ -212,7 +224,7 @@ def workers(desk: Desk, stream: TradeStream) -> Sequence[Worker]:
     sender = Prompt(
         "submit",
         submitting.run,
-        1.0,
+        unasked,
         (OrderApproved, TradingStateChanged, ReconciliationCompleted),
         submitting.pending,
     )
@@ -226,7 +238,7 @@ def workers(desk: Desk, stream: TradeStream) -> Sequence[Worker]:
     )
     booker = Prompt("book", booking.run, 2.0, (), booking.pending)
     marker = Prompt(
-        "mark", marking.run, 1.0, (BarsIngested, OrderFilled), marking.pending
+        "mark", marking.run, unasked, (BarsIngested, OrderFilled), marking.pending
     )
     desk.on_fills_due = booker.wake
     booking.listen(booker, comparer)

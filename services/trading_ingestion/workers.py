@@ -73,6 +73,6 @@ def workers(
     found = [Worker("history", history.run, 0.5, pending=lambda: not history.complete)]
     if not source.pace.lockstep:
         due = DueBars(database, source, recent)
-        interval = 10.0 if source.pace.settle else 1.0
+        interval = 10.0 if source.pace.settle else 3.0
         found.append(Worker("due-bars", due.run, interval))
     return found

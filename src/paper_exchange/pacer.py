@@ -12,7 +12,11 @@ from dataclasses import dataclass
 from paper_exchange.exchange import Exchange
 from paper_exchange.instants import MINUTE, SECOND
 
+# Pauses of the machine between two looks at the clock. A request looks by itself, so at
+# low speed, where a pause is little market time, they need not be short.
 TICK_SECONDS = 0.02
+SLOW_TICK_SECONDS = 0.1
+SLOW = 2.0
 # Time passes this long around a session when closed hours are skipped.
 LINGER = MINUTE
 # A killed process comes back at the end of the time it had reserved, never before.
@@ -142,4 +146,5 @@ class Pacer:
         """Keep the market moving while it runs, until canceled."""
         while True:
             self.catch_up()
-            await asyncio.sleep(TICK_SECONDS)
+            is_slow = not self.is_running or self.speed <= SLOW
+            await asyncio.sleep(SLOW_TICK_SECONDS if is_slow else TICK_SECONDS)

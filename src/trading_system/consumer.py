@@ -38,6 +38,15 @@ _TAKE_IN = text(
 )
 
 
+# What a look without a bell costs all day long: one statement, and no lock.
+_HAS_NEWS = text(
+    "select paused or last_seq <> :cursor or shared.last_sequence() > last_seq"
+    " or exists (select from shared.dead_letters d where d.consumer = c.consumer"
+    " and d.status in ('retrying', 'held'))"
+    " from shared.consumers c where consumer = :consumer"
+)
+
+
 class Consumer(Generic[Tx]):
     """Reads the log for one service and calls its handlers, in order, exactly once."""
 
@@ -76,11 +85,11 @@ class Consumer(Generic[Tx]):
         self._bell.set()
 
     def _run(self) -> None:
-        pause = LOOK_AGAIN
+        pause, rang = LOOK_AGAIN, True
         while not self._stopping.is_set():
             self._bell.clear()
             try:
-                more = self.consume()
+                more = (rang or self._has_news()) and self.consume()
                 self.failing, pause = False, LOOK_AGAIN
             except SQLAlchemyError as error:
                 # PostgreSQL is away, restarting or busy: nothing was committed, so
@@ -90,8 +99,14 @@ class Consumer(Generic[Tx]):
                 self.failing, more = True, False
                 pause = min(pause * 2, 10.0)
             self.is_at_work = False
-            if not more:
-                self._bell.wait(pause)
+            rang = more or self._bell.wait(pause) or self.failing
+
+    def _has_news(self) -> bool:
+        """Say whether there is anything to do beyond what was done last time."""
+        with self.database.engine.connect() as connection:
+            alone = connection.execution_options(isolation_level="AUTOCOMMIT")
+            facts = {"consumer": self.on.consumer, "cursor": self.cursor}
+            return alone.scalar(_HAS_NEWS, facts) is not False
 
     def consume(self) -> bool:
         """Handle one batch; return whether there may be more."""

@@ -277,7 +277,7 @@ def test_monitor_portfolio_risk_finds_a_limit_that_is_broken(floor: Floor) -> No
     with floor.as_it_starts("monitor_portfolio_risk", tighter):
         run = floor.run("monitor_portfolio_risk")
 
-    assert set(run.shown) == {"monitor-portfolio-risk", "generate-risk-alerts"}
+    assert set(run.shown) == {"monitor-portfolio-risk"}
     assert "Gross exposure" in run.facts["alerts"]
     assert floor.count("risk_management.risk_events") == events + 1
     assert floor.told("risk.risk_alert_raised") == alerts + 1
@@ -319,6 +319,23 @@ def test_execute_trades_sends_an_approved_order_that_is_unsent(floor: Floor) -> 
     sent = next(filter(None, (_is_sent_by_the_run(floor, s) for s in SYMBOLS)), None)
     assert sent, "no run came before the worker"
     assert floor.run_again("execute_trades").facts["changed"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("first", "followed_by"),
+    [
+        ("execute_trades", {"manage-orders", "update-positions"}),
+        ("validate_risk_limits", {"monitor-portfolio-risk"}),
+    ],
+)
+def test_a_safety_net_of_the_timetable_takes_the_others_along(
+    floor: Floor, first: str, followed_by: set[str]
+) -> None:
+    floor.in_session()
+    now = floor.stack.broker("/v2/clock")["timestamp"]
+    own = first.replace("_", "-")
+    assert set(floor.run(first, scheduled_for=now).shown) == {own} | followed_by
+    assert set(floor.run(first).shown) == {own}
 
 
 def _is_sent_by_the_run(floor: Floor, symbol: str) -> bool:

@@ -91,6 +91,8 @@ class Desk:
     on_fills_due: Callable[[], None] = lambda: None
     booked_until: datetime | None = None
     """The market time up to which executions are known to be booked."""
+    books_are_open: bool = False
+    """Whether the books are known to be opened: that is for good."""
     _account_id: str | None = None
     _epoch: int = 0
 

@@ -42,8 +42,10 @@ def open_books(desk: Desk) -> bool:
 
 def are_open(desk: Desk) -> bool:
     """Say whether the books have been opened."""
-    with desk.database.read_only() as tx:
-        return tx.stream_state(desk.account_id) is not None
+    if not desk.books_are_open:
+        with desk.database.read_only() as tx:
+            desk.books_are_open = tx.stream_state(desk.account_id) is not None
+    return desk.books_are_open
 
 
 @dataclass(frozen=True, slots=True)

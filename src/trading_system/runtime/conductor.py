@@ -1,8 +1,8 @@
 """Simulated time: runs the exchange's clock and starts what goes by the market.
 
 Up to :data:`PACED` market seconds a second the exchange's clock runs by itself, and at
-each bar end the conductor starts the flow through Prefect. Faster, and at `max`, it is
-lockstep: market time stands while the hour's chain comes to rest, and only then moves.
+each bar end, and through the session, the conductor starts the flows through Prefect.
+Faster, and at `max`, it is lockstep: market time stands while the hour's chain comes to rest, and only then moves.
 """
 
 import asyncio
@@ -48,6 +48,27 @@ AFTER_CLOSE = (
     "send_daily_summary",
 )
 """Flows that follow the close of a session, in this order."""
+
+NETS = {"execute_trades": 300.0, "validate_risk_limits": 300.0, "reconcile_trades": 900.0}
+"""Flows that find what an outage left behind, and how often: every so many seconds of
+the machine while the market is open, for it is the machine's outages they look for."""
+
+APART = 100.0
+"""Seconds between the first runs of two of them."""
+
+
+class Rounds:
+    """Tells which safety nets are due, at a machine's time."""
+
+    def __init__(self, began: float) -> None:
+        self._due = {name: began + APART * n for n, name in enumerate(NETS, 1)}
+
+    def due(self, now: float) -> list[str]:
+        """Return what is due, each once; rounds that were missed are not made up for."""
+        names = [name for name, due in self._due.items() if due <= now]
+        for name in names:
+            self._due[name] = now + NETS[name]
+        return names
 
 
 @dataclass(frozen=True)
@@ -123,16 +144,20 @@ class Conductor:
     async def run_paced(self, speed: float) -> None:
         """Let the clock run, closed hours skipped, and start flows at bar ends."""
         clock = await self._steady(self.exchange.clock)
-        done = clock.now
+        done, rounds = clock.now, Rounds(monotonic())
         await self._steady(lambda: self.exchange.steer(run=speed, skip_closed=True))
         while not self._is_over(done):
             end, session = await self._next_bar_end(done)
             clock = await self._steady(self.exchange.clock)
             if clock.now < end and clock.at_end:
                 break
+            if session.open <= clock.now:
+                for name in rounds.due(monotonic()):
+                    await self._start_flow(name, clock.now)
             if clock.now < end:
                 # Closed hours are skipped, so the wait is looked at again and again.
-                await asyncio.sleep(min((end - clock.now).total_seconds() / speed, 0.5))
+                left = (end - clock.now).total_seconds() / speed
+                await asyncio.sleep(min(left, 0.5 if speed > 1 else 2.0))
                 continue
             done = end
             await self._start_flow("fetch_market_data", end)

@@ -16,6 +16,27 @@ from trading_system.vocabulary import ServiceName, TradingMode
 
 TALKS_TO_THE_BROKER = (ServiceName.INGESTION, ServiceName.EXECUTION)
 
+UNHURRIED_PREFECT = {
+    "PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "PT1M",
+    **{
+        f"PREFECT_SERVER_SERVICES_{service}_LOOP_SECONDS": "60"
+        for service in (
+            "CANCELLATION_CLEANUP",
+            "CLEANUP_RECONCILER",
+            "FOREMAN",
+            "LATE_RUNS",
+            "PAUSE_EXPIRATIONS",
+            "REPOSSESSOR",
+        )
+    },
+    "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "30",
+}
+"""Prefect's own rounds, most of them every five seconds by default.
+
+They see to thousands of runs of many people; here they are most of what a server costs
+in which hardly anything happens.
+"""
+
 
 def local(port: int) -> str:
     """Return the address of a port on this machine."""
@@ -116,6 +137,7 @@ class Environments:
                 "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
                 "PREFECT_UI_API_URL": f"{self.prefect_url}/api",
             }
+            | UNHURRIED_PREFECT
         )
 
     def exchange(self) -> dict[str, str]:
@@ -198,8 +220,15 @@ class Environments:
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
             "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
-            "PREFECT_RUNNER_POLL_FREQUENCY": "2",
+            "PREFECT_RUNNER_POLL_FREQUENCY": self._poll_frequency,
         }
+
+    @property
+    def _poll_frequency(self) -> str:
+        """Seconds between two looks for runs that are due: fewer when hours fly by."""
+        speed = self.settings.simulation_speed
+        hurried = self.is_simulated and (speed == "max" or float(speed) > 1)
+        return "2" if hurried else "5"
 
     def _prefect_sign_in(self) -> dict[str, str]:
         return {"PREFECT_API_AUTH_STRING": self.secrets.prefect_auth}

@@ -1,7 +1,8 @@
 """Lockstep, with an exchange and services that die at the wrong moment."""
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any, cast
 
 import httpx
@@ -13,7 +14,13 @@ from trading_system.config.settings import Settings
 from trading_system.contracts.system import IdleView, SessionView
 from trading_system.errors import Conflict, Unavailable
 from trading_system.runtime import conductor
-from trading_system.runtime.conductor import Conductor, Exchange, ExchangeClock
+from trading_system.runtime.conductor import (
+    NETS,
+    Conductor,
+    Exchange,
+    ExchangeClock,
+    Rounds,
+)
 from trading_system.runtime.stage import Stage
 
 pytestmark = pytest.mark.unit
@@ -182,3 +189,59 @@ async def test_while_a_service_is_at_work_those_after_it_are_left_alone() -> Non
     await conducted(FakeExchange(ENDS[-1], last=ENDS[-1]), services, until=None)
     # What flows through the chain comes to them when it has ended its work.
     assert busy.asked - other.asked == 5
+
+
+def test_safety_nets_take_turns_and_missed_rounds_are_not_made_up_for() -> None:
+    rounds = Rounds(began=0.0)
+    started = {name: [] for name in NETS}
+    for now in range(0, 1801, 2):
+        for name in rounds.due(now):
+            started[name].append(now)
+    assert [times[0] for times in started.values()] == [100, 200, 300]
+    for name, times in started.items():
+        pauses = {later - earlier for earlier, later in pairwise(times)}
+        assert pauses == {NETS[name]}
+    # The market was closed for an hour.
+    assert sorted(rounds.due(5400)) == sorted(NETS)
+    assert rounds.due(5402) == []
+
+
+class PacedExchange(FakeExchange):
+    """A clock that runs by itself: ten minutes of the market between two looks."""
+
+    def __init__(self, now: datetime, last: datetime) -> None:
+        super().__init__(now, last)
+        self.machine = 0.0
+
+    async def clock(self) -> ExchangeClock:
+        self.machine += 10.0
+        self.now = min(self.now + timedelta(minutes=10), self.last or self.now)
+        return await super().clock()
+
+
+async def test_a_paced_session_has_its_bars_and_nets_only_while_it_is_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    evening = ENDS[-1] + timedelta(hours=3)
+    exchange = PacedExchange(BEFORE_OPEN - timedelta(hours=2), evening)
+    started: list[tuple[str, datetime]] = []
+
+    async def start(self: Conductor, name: str, at: datetime, after: float = 0) -> None:
+        started.append((name, at))
+
+    async def at_once(seconds: float) -> None:
+        pass
+
+    monkeypatch.setattr(Conductor, "_start_flow", start)
+    monkeypatch.setattr(conductor, "monotonic", lambda: exchange.machine)
+    monkeypatch.setattr(conductor.asyncio, "sleep", at_once)
+    stage = Stage(Settings(), "", "2015-04-10", lambda said: None)
+    services = cast(Services, FakeServices())
+    await Conductor(stage, cast(Exchange, exchange), services).run_paced(60.0)
+
+    assert SESSION is not None
+    bars = [at for name, at in started if name == "fetch_market_data"]
+    assert bars == ENDS
+    nets = [(name, at) for name, at in started if name in NETS and at != ENDS[-1]]
+    assert {name for name, _ in nets} == set(NETS)
+    assert all(SESSION.open <= at < SESSION.close for _, at in nets)

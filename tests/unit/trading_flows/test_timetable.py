@@ -9,7 +9,7 @@ from prefect.schedules import Schedule
 
 from trading_flows.deployments import deployments, flow_of, schedules_of
 from trading_flows.timetable import FETCH_MARKET_DATA, REPORTS, TIMETABLE, Entry
-from trading_system.runtime.conductor import AFTER_CLOSE
+from trading_system.runtime.conductor import AFTER_CLOSE, NETS
 from trading_system.vocabulary import TradingMode
 
 pytestmark = pytest.mark.unit
@@ -42,8 +42,33 @@ def test_a_flow_is_asynchronous_documented_and_named_like_its_function(
 
 def test_a_simulated_market_plans_only_what_goes_by_the_machine() -> None:
     planned = {e.name for e in TIMETABLE if schedules_of(e, TradingMode.SIMULATED)}
-    by_market = {e.name for e in TIMETABLE if e.by_market}
-    assert planned and not planned & by_market
+    assert planned == {
+        "archive_old_data",
+        "backtest_strategy",
+        "send_trade_alerts",
+        "monitor_system_health",
+        "aggregate_logs",
+    }
+
+
+@pytest.mark.parametrize("mode", [TradingMode.PAPER, TradingMode.LIVE])
+def test_every_safety_net_is_planned_or_follows_in_the_run_of_one_that_is(
+    mode: TradingMode,
+) -> None:
+    nets = {entry.name: entry for entry in TIMETABLE if entry.is_safety_net}
+    assert len(nets) == 6
+    planned = {name for name, net in nets.items() if schedules_of(net, mode)}
+    assert planned == set(NETS)
+    for net in nets.values():
+        first = nets[net.within or net.name]
+        assert first.name in planned
+        # At the same slots, so that the service can tell an old one.
+        assert (net.cron, net.interval) == (first.cron, first.interval)
+
+
+def test_a_simulated_session_has_its_safety_nets_as_often_as_a_real_one() -> None:
+    every = {entry.name: entry.interval for entry in TIMETABLE}
+    assert {name: every[name] for name in NETS} == NETS
 
 
 def test_what_follows_a_close_is_started_by_the_conductor() -> None:
@@ -93,7 +118,7 @@ def test_a_slot_is_out_of_date_once_the_timetable_has_another(
 ) -> None:
     zone = ZoneInfo("America/New_York")
     begun = datetime.fromisoformat(slot).replace(tzinfo=zone)
-    seconds = FETCH_MARKET_DATA.distance(begun, TradingMode.PAPER)
+    seconds = FETCH_MARKET_DATA.distance(begun)
     assert seconds is not None
     wanted = datetime.fromisoformat(following).replace(tzinfo=zone)
     assert begun.timestamp() + seconds == wanted.timestamp()
@@ -102,7 +127,7 @@ def test_a_slot_is_out_of_date_once_the_timetable_has_another(
 def test_a_weekly_report_does_not_put_a_daily_one_out_of_date() -> None:
     assert len({entry.job for entry in REPORTS.values()}) == 3
     friday = datetime(2026, 11, 27, 16, 35, tzinfo=ZoneInfo("America/New_York"))
-    assert REPORTS["weekly"].distance(friday, TradingMode.PAPER) == 7 * 86400
+    assert REPORTS["weekly"].distance(friday) == 7 * 86400
 
 
 def test_the_monthly_report_is_about_the_month_that_ends() -> None:
