@@ -3,7 +3,8 @@
 `python benchmarks/startup.py` starts the whole stack twice in a temporary data
 directory, on ports of its own, trades the first hour of a session at speed 60, and then
 watches it at speed 1 for the five minutes of the timetable in the session, and in the
-evening. It takes a quarter of an hour. Memory is the proportional set size where the system tells it (Linux), else the resident set.
+evening. It takes a quarter of an hour. Memory is the proportional set size where the
+system tells it (Linux), else the resident set.
 """
 
 import argparse

@@ -68,7 +68,9 @@ class Entry:
         if self.cron is None or self.interval is None:
             return None
         after = slot + timedelta(seconds=self.interval / 2)
-        following: datetime = next(CronSim(self.cron, after.astimezone(ZoneInfo(NEW_YORK))))
+        following: datetime = next(
+            CronSim(self.cron, after.astimezone(ZoneInfo(NEW_YORK)))
+        )
         return (following - slot).total_seconds()
 
 

@@ -277,7 +277,7 @@ def test_monitor_portfolio_risk_finds_a_limit_that_is_broken(floor: Floor) -> No
     with floor.as_it_starts("monitor_portfolio_risk", tighter):
         run = floor.run("monitor_portfolio_risk")
 
-    assert set(run.shown) == {"monitor-portfolio-risk"}
+    assert set(run.shown) == {"monitor-portfolio-risk", "generate-risk-alerts"}
     assert "Gross exposure" in run.facts["alerts"]
     assert floor.count("risk_management.risk_events") == events + 1
     assert floor.told("risk.risk_alert_raised") == alerts + 1

@@ -49,7 +49,11 @@ AFTER_CLOSE = (
 )
 """Flows that follow the close of a session, in this order."""
 
-NETS = {"execute_trades": 300.0, "validate_risk_limits": 300.0, "reconcile_trades": 900.0}
+NETS = {
+    "execute_trades": 300.0,
+    "validate_risk_limits": 300.0,
+    "reconcile_trades": 900.0,
+}
 """Flows that find what an outage left behind, and how often: every so many seconds of
 the machine while the market is open, for it is the machine's outages they look for."""
 
