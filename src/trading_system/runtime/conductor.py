@@ -2,7 +2,8 @@
 
 Up to :data:`PACED` market seconds a second the exchange's clock runs by itself, and at
 each bar end, and through the session, the conductor starts the flows through Prefect.
-Faster, and at `max`, it is lockstep: market time stands while the hour's chain comes to rest, and only then moves.
+Faster, and at `max`, it is lockstep: market time stands while the hour's chain comes to
+rest, and only then moves.
 """
 
 import asyncio
@@ -68,8 +69,8 @@ class Rounds:
         self._due = {name: began + APART * n for n, name in enumerate(NETS, 1)}
 
     def due(self, now: float) -> list[str]:
-        """Return what is due, each once; rounds that were missed are not made up for."""
-        names = [name for name, due in self._due.items() if due <= now]
+        """Return what is due, each once; missed rounds are not made up for."""
+        names = [name for name, at in self._due.items() if at <= now]
         for name in names:
             self._due[name] = now + NETS[name]
         return names
