@@ -16,6 +16,7 @@ from paper_exchange import (
     day_end,
     hours,
     instants,
+    margin,
     order_request,
     valuation,
 )
@@ -118,6 +119,7 @@ class Exchange:
         for order in self.orders_of(account):
             self.floor.end(order, "canceled")
         key, account.key = account.key, f"closed:{account.id}"
+        self.journal.note("account", {"id": account.id, "is_closed": True})
         self.journal.account_changed(account)
         return self.create_account(key, account.secret, cash)
 
@@ -138,11 +140,16 @@ class Exchange:
 
     # Orders -----------------------------------------------------------------------
 
-    def order(self, account: Account, order_id: str) -> Order:
-        """Return an order of an account, finished or not."""
+    def find(self, account: Account, order_id: str) -> Order | None:
+        """Return an order of an account, finished or not, or None."""
         order = self.floor.find(order_id)
         if order is None or order.account != account.id:
             order = self.store.order(account.id, order_id)
+        return order
+
+    def order(self, account: Account, order_id: str) -> Order:
+        """Return an order of an account, finished or not."""
+        order = self.find(account, order_id)
         if order is None:
             raise not_found(f"order not found for {order_id}")
         return order
@@ -170,6 +177,12 @@ class Exchange:
                 self.store.is_taken(account.id, request.client_order_id)
             )
         admission.admit(self.proposal(account, request))
+        answer = self._take(account, request)
+        self.journal.commit()
+        return answer
+
+    def _take(self, account: Account, request: OrderRequest) -> dict[str, Any]:
+        """Let an order in; return it as it is before the market met it."""
         order = self._create(account, request)
         parts = complex_orders.parts(self.floor, order, request)
         self.floor.tell(order, "pending_new")
@@ -183,7 +196,6 @@ class Exchange:
         if order.status in WORKING:
             self.floor.meet_current_price(order)
         self.floor.look_ahead_for(order)
-        self.journal.commit()
         return answer
 
     def proposal(
@@ -276,7 +288,7 @@ class Exchange:
     def _change_prices(self, act: Intervention) -> None:
         self._acts.append(act)
         self.market.intervene(act)
-        self.journal.note("price", act.record())
+        self.journal.note("price", act.told())
         acts = json.dumps([one.record() for one in self._acts])
         self.journal.fact("interventions", acts)
 
@@ -306,6 +318,7 @@ class Exchange:
 
     def _cross(self, boundary: int) -> None:
         """Do what an opening or a closing does."""
+        owing: list[Account] = []
         day = self.sessions.begun(boundary)
         if day is not None and boundary == hours.begin(day):
             model = self.market.fill_model
@@ -317,10 +330,14 @@ class Exchange:
             self.corporate_actions.begin(day)
         if day is not None and boundary == day.close:
             self._close_auction(day)
-            day_end.close_books(self.journal, self.accounts.values(), self.market, day)
+            owing = day_end.close_books(
+                self.journal, self.accounts.values(), self.market, day
+            )
         for order in self.open_orders:
             if order.expires_at and order.expires_at <= boundary:
                 self.floor.end(order, "expired")
+        for account in owing:
+            self._liquidate(account)
         for order in self.open_orders:
             if (
                 order.status == "accepted"
@@ -330,6 +347,28 @@ class Exchange:
                 self.floor.activate(order)
         # Prices of this very instant count too.
         self.floor.look_ahead_everywhere(boundary - 1)
+
+    def _liquidate(self, account: Account) -> None:
+        """Close at the next open what the equity of an account does not carry.
+
+        Its open orders are canceled: they hold the shares, or would add to them.
+        """
+        held = [
+            holding
+            for holding in valuation.priced(account, self.market, self.now)
+            if self.market.is_active(holding[0])
+        ]
+        reduction = margin.reduction(held, self.value(account).equity)
+        if not reduction:
+            return
+        for order in self.orders_of(account):
+            self.floor.end(order, "canceled")
+        orders = []
+        for symbol, shares in reduction:
+            held_now = account.quantity(symbol)
+            request = order_request.closing(symbol, held_now, shares)
+            orders.append(self._take(account, request)["id"])
+        self.journal.note("liquidation", {"account": account.id, "orders": orders})
 
     def _close_auction(self, day: TradingDay) -> None:
         for order in self.open_orders:

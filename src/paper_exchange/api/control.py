@@ -250,6 +250,9 @@ async def add_fault(request: Request) -> Response:
     fault = faults.read(await json_body(request))
     active: Faults = request.app.state.faults
     active.active.append(fault)
+    exchange_of(request).journal.note_only(
+        "menu", {"is_on": True, **faults.told(fault)}
+    )
     return Json(fault.record())
 
 
@@ -258,19 +261,25 @@ async def remove_faults(request: Request) -> Response:
     """Put an end to every fault."""
     check_token(request)
     active: Faults = request.app.state.faults
+    for fault in active.active:
+        what = {"is_on": False, **faults.told(fault)}
+        exchange_of(request).journal.note_only("menu", what)
     active.active.clear()
     return Response(status_code=204)
 
 
 @router.get("/health")
 async def health(request: Request) -> Response:
-    """Say that the exchange answers, and what it trades."""
+    """Say that the exchange answers, whose it is, and what it trades."""
     exchange = exchange_of(request)
     return Json(
         {
             "status": "ok",
+            "program": "paper_exchange",
+            **request.app.state.whose,
             "now": instants.rfc3339(exchange.now),
             "market": exchange.market.source.name,
             "fill_model": exchange.market.fill_model.name,
+            "seed": exchange.seed,
         }
     )

@@ -10,6 +10,7 @@ from binascii import Error as NotBase64
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
+from urllib.parse import parse_qs
 
 import orjson
 from starlette.applications import Starlette
@@ -220,13 +221,16 @@ class Gate:
         scope.setdefault("state", {})["account"] = account
         watch = method in WRITES and not is_data
         if method == "GET" and (old := self._stale(scope, account)) is not None:
-            await _send(send, old, [])
+            await _send(send, old, headers)
+            what = {**_told(scope, old.status_code), "is_stale": True}
+            journal.note_soon("request", what)
             return
-        fault = self._faults.for_request(method, path, body)
+        fault = self._faults.for_request(
+            method, path, lambda: self._order_of(scope, body)
+        )
         if fault is None:
             answer = await self._answer(scope, body)
         else:
-            journal.note_only("fault", {"path": path, **fault.record()})
             if fault.kind == "429_without_headers":
                 headers.clear()
             answer = await self._struck(fault, scope, body)
@@ -273,6 +277,15 @@ class Gate:
             content = faults.damaged(fault, bytes(answer.body))
             return _made(answer.status_code, b"application/json", content)
         return answer
+
+    def _order_of(self, scope: Scope, body: bytes) -> str | None:
+        """Return the client's id of the order that a request is about, or None."""
+        order_id = scope["path"].removeprefix("/v2/orders/")
+        if order_id != scope["path"]:
+            order = self._exchange.find(scope["state"]["account"], order_id)
+            return None if order is None else order.client_order_id
+        named = parse_qs(scope["query_string"].decode("latin-1"))
+        return faults.client_order_id(body) or named.get("client_order_id", [None])[0]
 
     def _stale(self, scope: Scope, account: Account) -> Response | None:
         """Return what a read was answered before, while a fault keeps it."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from paper_exchange.instants import MINUTE
+from paper_exchange.instants import MINUTE, rfc3339
 from paper_exchange.market.source import DayTape
 from paper_exchange.sessions import TradingDay
 
@@ -32,6 +32,11 @@ class Intervention:
     def record(self) -> dict[str, Any]:
         """Return it for the store."""
         return asdict(self)
+
+    def told(self) -> dict[str, Any]:
+        """Return it as the tape tells it; a line's own `kind` says what it is of."""
+        record = self.record()
+        return {"act": record.pop("kind"), "at": rfc3339(record.pop("time")), **record}
 
 
 def is_halted(acts: Sequence[Intervention], instant: int) -> bool:
