@@ -6,7 +6,7 @@ has changed in one piece, and only then tells the tape and the listeners.
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from decimal import Decimal
 from typing import Any
 
@@ -29,6 +29,7 @@ from paper_exchange.identity import asset_id
 from paper_exchange.journal import Journal
 from paper_exchange.market.interventions import Intervention
 from paper_exchange.market.market import Market
+from paper_exchange.market.source import Terms
 from paper_exchange.open_orders import OpenOrders
 from paper_exchange.order_request import OrderRequest
 from paper_exchange.orders import WORKING, Order
@@ -53,6 +54,8 @@ class Exchange:
             facts, self.journal, market, self.floor, self.accounts, self._change_prices
         )
         acts = json.loads(facts.get("interventions", "[]"))
+        terms = json.loads(facts.get("terms", "{}"))
+        market.terms = {symbol: Terms(**those) for symbol, those in terms.items()}
         self.after_intervention: list[Callable[[Intervention], None]] = []
         self._acts = [Intervention(**act) for act in acts]
         for act in self._acts:
@@ -279,6 +282,17 @@ class Exchange:
         self.journal.commit()
         return answer
 
+    def set_terms(self, symbol: str, terms: Terms) -> None:
+        """Let a symbol trade on other terms from now on."""
+        self.market.terms[symbol] = terms
+        self._keep_terms()
+        self.journal.note("terms", {"symbol": symbol, **asdict(terms)})
+        self.journal.commit()
+
+    def _keep_terms(self) -> None:
+        terms = {symbol: asdict(those) for symbol, those in self.market.terms.items()}
+        self.journal.fact("terms", json.dumps(terms))
+
     def announce(self, action: CorporateAction) -> None:
         """Take a corporate action."""
         self.corporate_actions.announce(action)
@@ -288,6 +302,8 @@ class Exchange:
     def _change_prices(self, act: Intervention) -> None:
         self._acts.append(act)
         self.market.intervene(act)
+        if act.kind == "rename":
+            self._keep_terms()
         self.journal.note("price", act.told())
         acts = json.dumps([one.record() for one in self._acts])
         self.journal.fact("interventions", acts)
@@ -295,7 +311,7 @@ class Exchange:
     def intervene(self, act: Intervention) -> None:
         """Change the prices of a symbol from now on."""
         self._change_prices(act)
-        if act.kind == "print":
+        if act.kind == "print" and act.time == self.now:
             self.floor.meet_current_prices(act.symbol)
         self.floor.look_ahead(act.symbol)
         self.journal.commit()

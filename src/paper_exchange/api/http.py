@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from paper_exchange import faults
 from paper_exchange.accounts import Account
@@ -47,6 +48,12 @@ class Json(Response):
             (b"content-length", b"%d" % len(self.body)),
             (b"content-type", b"application/json"),
         ]
+
+
+def named_model(socket: WebSocket) -> RawHeaders:
+    """Return the header that names the fill model when a stream is taken."""
+    model = socket.app.state.exchange.market.fill_model
+    return [(b"x-fill-model", model.name.encode())]
 
 
 def error_answer(error: ApiError) -> Json:
@@ -179,6 +186,11 @@ class Gate:
 
             async def when_settled(message: Message) -> None:
                 await journal.settled()
+                if message["type"] == "http.response.start":
+                    message["headers"] = [
+                        *message["headers"],
+                        (b"x-fill-model", self._fill_model),
+                    ]
                 await send(message)
 
             await self._app(scope, receive, when_settled)
@@ -232,7 +244,7 @@ class Gate:
             answer = await self._answer(scope, body)
         else:
             if fault.kind == "429_without_headers":
-                headers.clear()
+                headers = [each for each in headers if each not in limits]
             answer = await self._struck(fault, scope, body)
         if watch:
             # On the tape before the client can know of it.
