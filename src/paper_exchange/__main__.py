@@ -33,6 +33,8 @@ FIRST_DAY = date(2026, 9, 14)
 BEGINS = time(9, 25)
 HISTORY_YEARS = 2
 FUTURE_YEARS = 2
+RUN = "STACK_RUN_ID"
+"""The variable in which whoever starts a whole system names that run of it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,7 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StartRefused as refusal:
         print(refusal, file=sys.stderr)
         return 3
-    application = app.create(exchange, pacer, options.control_token, options.rate_limit)
+    application = app.create(
+        exchange,
+        pacer,
+        options.control_token,
+        options.rate_limit,
+        {"run": os.environ.get(RUN), "directory": str(options.data_dir.resolve())},
+    )
     try:
         listener = _listen(options.host, options.port)
     except OSError as error:
@@ -77,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _mark() -> list[tuple[str, str]]:
     """Return the header that tells whoever started this exchange that it is theirs."""
-    run = os.environ.get("STACK_RUN_ID")
+    run = os.environ.get(RUN)
     return [("X-Stack-Run", run)] if run else []
 
 
@@ -95,7 +103,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def build(options: argparse.Namespace) -> tuple[Exchange, Pacer]:
     """Return the exchange and its clock that some options describe."""
-    directory: Path = options.data_dir or _own_directory(options)
+    options.data_dir = options.data_dir or _own_directory(options)
+    directory: Path = options.data_dir
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:

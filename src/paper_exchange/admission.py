@@ -115,10 +115,15 @@ def has_a_price(proposal: Proposal) -> None:
 
 
 def fractions_are_wanted(proposal: Proposal) -> None:
-    """The owner can do without parts of shares."""
+    """The owner can do without parts of shares, and some assets have none."""
     wanted = proposal.account.settings["fractional_trading"]
-    if proposal.request.is_fractional and not wanted and not proposal.closes_all:
+    if not proposal.request.is_fractional or proposal.closes_all:
+        return
+    if not wanted:
         raise forbidden("account is not allowed to trade fractional shares")
+    symbol = proposal.request.symbol
+    if not proposal.market.terms_of(symbol).fractionable:
+        raise forbidden(f'asset "{symbol}" is not fractionable')
 
 
 def is_worth_a_dollar(proposal: Proposal) -> None:
@@ -208,6 +213,10 @@ def short_sale_is_allowed(proposal: Proposal) -> None:
         raise unprocessable("oco orders must be exit orders")
     if request.is_fractional:
         raise unprocessable("fractional orders cannot be sold short")
+    terms = proposal.market.terms_of(request.symbol)
+    # What is hard to borrow needs a locate, which paper accounts do not have.
+    if not (terms.shortable and terms.easy_to_borrow):
+        raise unprocessable(f"asset {request.symbol} cannot be sold short")
     multiplier = valuation.value(
         proposal.account, proposal.market, proposal.now
     ).multiplier

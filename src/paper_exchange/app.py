@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
+from types import MappingProxyType
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -51,8 +53,12 @@ def create(
     pacer: Pacer,
     control_token: str | None = None,
     requests_per_minute: int = 200,
+    whose: Mapping[str, str | None] = MappingProxyType({}),
 ) -> Gate:
-    """Return the application of an exchange that is ready to trade."""
+    """Return the application of an exchange that is ready to trade.
+
+    `whose` is what `/health` says of who started it and where it keeps its state.
+    """
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -78,7 +84,9 @@ def create(
     app.state.exchange = exchange
     app.state.pacer = pacer
     app.state.control_token = control_token
+    app.state.whose = dict(whose)
     app.state.faults = active
+    active.note = partial(exchange.journal.note_only, "fault")
     exchange.floor.executions = active.executions
     app.state.trade_updates = trade_updates.TradeUpdates(active)
     app.state.market_stream = market_stream.MarketStream(exchange, active)

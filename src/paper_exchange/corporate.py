@@ -80,7 +80,10 @@ class CorporateActions:
     def announce(self, action: CorporateAction) -> None:
         """Take an action; one without a future date acts at once."""
         self.announced.append(action)
-        self._journal.note("corporate_action", asdict(action))
+        record = asdict(action)
+        # A line's own `kind` says what it is of.
+        what = {"action": record.pop("kind"), **record}
+        self._journal.note("corporate_action", what)
         if action.ex_date <= instants.new_york_date(self._journal.now).isoformat():
             self._apply(action)
         self._keep()

@@ -8,18 +8,28 @@ from paper_exchange import numbers, valuation
 from paper_exchange.accounts import Account
 from paper_exchange.journal import Journal
 from paper_exchange.market.market import Market
+from paper_exchange.numbers import ZERO
 from paper_exchange.sessions import TradingDay
-from trading_core.costs import borrow_fee, daily_fees, margin_interest
+from trading_core.costs import daily_fees, night_costs
+
+# What became of a call that the broker waits no longer for.
+UNMET = ("missed", "overdue")
 
 
 def close_books(
     journal: Journal, accounts: Iterable[Account], market: Market, day: TradingDay
-) -> None:
-    """Charge each account what its day cost and keep what it held."""
+) -> list[Account]:
+    """Charge each account what its day cost and keep what it held.
+
+    Returns the accounts that owe margin on a call that they did not meet.
+    """
+    owing = []
     for account in accounts:
         _charge_executions(journal, account, day)
-        _keep_values(journal, account, market, day)
+        if _keep_values(journal, account, market, day) in UNMET:
+            owing.append(account)
         journal.account_changed(account)
+    return owing
 
 
 def charge_night(
@@ -33,18 +43,19 @@ def charge_night(
     nights = (day.day - before.day).days
     model = market.fill_model
     for account in accounts:
-        interest = margin_interest(account.cash, model.margin_rate, nights)
-        for symbol, holding in sorted(account.holdings.items()):
-            price = market.mark(symbol, before.close)
-            if holding.quantity >= 0 or price is None:
-                continue
-            fee = borrow_fee(holding.quantity * price, model.borrow_rate, nights)
-            if fee:
-                written = f"Borrow fee for {symbol} of {before.day.isoformat()}"
-                charge(journal, account, day, "FEE", fee, written)
-        if interest:
+        values = [
+            (symbol, holding.quantity * (market.mark(symbol, before.close) or ZERO))
+            for symbol, holding in sorted(account.holdings.items())
+        ]
+        costs = night_costs(
+            account.cash, values, model.borrow_rate, model.margin_rate, nights
+        )
+        for symbol, fee in costs.borrow.items():
+            written = f"Borrow fee for {symbol} of {before.day.isoformat()}"
+            charge(journal, account, day, "FEE", fee, written)
+        if costs.interest:
             written = f"Margin interest of {before.day.isoformat()}"
-            charge(journal, account, day, "INT", interest, written)
+            charge(journal, account, day, "INT", costs.interest, written)
         journal.account_changed(account)
 
 
@@ -87,7 +98,8 @@ def charge(
 
 def _keep_values(
     journal: Journal, account: Account, market: Market, day: TradingDay
-) -> None:
+) -> str | None:
+    """Keep what an account was worth; return what became of a margin call."""
     value = valuation.value(account, market, day.close)
     standing = account.standing
     outcome = standing.close(
@@ -106,3 +118,4 @@ def _keep_values(
     account.closing_quantities = {
         symbol: holding.quantity for symbol, holding in account.holdings.items()
     }
+    return outcome

@@ -6,7 +6,7 @@ has changed in one piece, and only then tells the tape and the listeners.
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +16,7 @@ from paper_exchange import (
     day_end,
     hours,
     instants,
+    margin,
     order_request,
     valuation,
 )
@@ -28,6 +29,7 @@ from paper_exchange.identity import asset_id
 from paper_exchange.journal import Journal
 from paper_exchange.market.interventions import Intervention
 from paper_exchange.market.market import Market
+from paper_exchange.market.source import Terms
 from paper_exchange.open_orders import OpenOrders
 from paper_exchange.order_request import OrderRequest
 from paper_exchange.orders import WORKING, Order
@@ -52,6 +54,8 @@ class Exchange:
             facts, self.journal, market, self.floor, self.accounts, self._change_prices
         )
         acts = json.loads(facts.get("interventions", "[]"))
+        terms = json.loads(facts.get("terms", "{}"))
+        market.terms = {symbol: Terms(**those) for symbol, those in terms.items()}
         self.after_intervention: list[Callable[[Intervention], None]] = []
         self._acts = [Intervention(**act) for act in acts]
         for act in self._acts:
@@ -118,6 +122,7 @@ class Exchange:
         for order in self.orders_of(account):
             self.floor.end(order, "canceled")
         key, account.key = account.key, f"closed:{account.id}"
+        self.journal.note("account", {"id": account.id, "is_closed": True})
         self.journal.account_changed(account)
         return self.create_account(key, account.secret, cash)
 
@@ -138,11 +143,16 @@ class Exchange:
 
     # Orders -----------------------------------------------------------------------
 
-    def order(self, account: Account, order_id: str) -> Order:
-        """Return an order of an account, finished or not."""
+    def find(self, account: Account, order_id: str) -> Order | None:
+        """Return an order of an account, finished or not, or None."""
         order = self.floor.find(order_id)
         if order is None or order.account != account.id:
             order = self.store.order(account.id, order_id)
+        return order
+
+    def order(self, account: Account, order_id: str) -> Order:
+        """Return an order of an account, finished or not."""
+        order = self.find(account, order_id)
         if order is None:
             raise not_found(f"order not found for {order_id}")
         return order
@@ -170,6 +180,12 @@ class Exchange:
                 self.store.is_taken(account.id, request.client_order_id)
             )
         admission.admit(self.proposal(account, request))
+        answer = self._take(account, request)
+        self.journal.commit()
+        return answer
+
+    def _take(self, account: Account, request: OrderRequest) -> dict[str, Any]:
+        """Let an order in; return it as it is before the market met it."""
         order = self._create(account, request)
         parts = complex_orders.parts(self.floor, order, request)
         self.floor.tell(order, "pending_new")
@@ -183,7 +199,6 @@ class Exchange:
         if order.status in WORKING:
             self.floor.meet_current_price(order)
         self.floor.look_ahead_for(order)
-        self.journal.commit()
         return answer
 
     def proposal(
@@ -267,6 +282,17 @@ class Exchange:
         self.journal.commit()
         return answer
 
+    def set_terms(self, symbol: str, terms: Terms) -> None:
+        """Let a symbol trade on other terms from now on."""
+        self.market.terms[symbol] = terms
+        self._keep_terms()
+        self.journal.note("terms", {"symbol": symbol, **asdict(terms)})
+        self.journal.commit()
+
+    def _keep_terms(self) -> None:
+        terms = {symbol: asdict(those) for symbol, those in self.market.terms.items()}
+        self.journal.fact("terms", json.dumps(terms))
+
     def announce(self, action: CorporateAction) -> None:
         """Take a corporate action."""
         self.corporate_actions.announce(action)
@@ -276,14 +302,16 @@ class Exchange:
     def _change_prices(self, act: Intervention) -> None:
         self._acts.append(act)
         self.market.intervene(act)
-        self.journal.note("price", act.record())
+        if act.kind == "rename":
+            self._keep_terms()
+        self.journal.note("price", act.told())
         acts = json.dumps([one.record() for one in self._acts])
         self.journal.fact("interventions", acts)
 
     def intervene(self, act: Intervention) -> None:
         """Change the prices of a symbol from now on."""
         self._change_prices(act)
-        if act.kind == "print":
+        if act.kind == "print" and act.time == self.now:
             self.floor.meet_current_prices(act.symbol)
         self.floor.look_ahead(act.symbol)
         self.journal.commit()
@@ -306,6 +334,7 @@ class Exchange:
 
     def _cross(self, boundary: int) -> None:
         """Do what an opening or a closing does."""
+        owing: list[Account] = []
         day = self.sessions.begun(boundary)
         if day is not None and boundary == hours.begin(day):
             model = self.market.fill_model
@@ -317,10 +346,14 @@ class Exchange:
             self.corporate_actions.begin(day)
         if day is not None and boundary == day.close:
             self._close_auction(day)
-            day_end.close_books(self.journal, self.accounts.values(), self.market, day)
+            owing = day_end.close_books(
+                self.journal, self.accounts.values(), self.market, day
+            )
         for order in self.open_orders:
             if order.expires_at and order.expires_at <= boundary:
                 self.floor.end(order, "expired")
+        for account in owing:
+            self._liquidate(account)
         for order in self.open_orders:
             if (
                 order.status == "accepted"
@@ -330,6 +363,28 @@ class Exchange:
                 self.floor.activate(order)
         # Prices of this very instant count too.
         self.floor.look_ahead_everywhere(boundary - 1)
+
+    def _liquidate(self, account: Account) -> None:
+        """Close at the next open what the equity of an account does not carry.
+
+        Its open orders are canceled: they hold the shares, or would add to them.
+        """
+        held = [
+            holding
+            for holding in valuation.priced(account, self.market, self.now)
+            if self.market.is_active(holding[0])
+        ]
+        reduction = margin.reduction(held, self.value(account).equity)
+        if not reduction:
+            return
+        for order in self.orders_of(account):
+            self.floor.end(order, "canceled")
+        orders = []
+        for symbol, shares in reduction:
+            held_now = account.quantity(symbol)
+            request = order_request.closing(symbol, held_now, shares)
+            orders.append(self._take(account, request)["id"])
+        self.journal.note("liquidation", {"account": account.id, "orders": orders})
 
     def _close_auction(self, day: TradingDay) -> None:
         for order in self.open_orders:

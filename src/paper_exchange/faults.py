@@ -1,6 +1,7 @@
 """Faults on demand: what a broker does on its worst day, by count, chance or order."""
 
 import random
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -99,9 +100,16 @@ class Faults:
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
         self.active: list[Fault] = []
+        # Who is told of each fault that strikes, and of what it struck.
+        self.note: Callable[[dict[str, Any]], None] = lambda _: None
 
-    def for_request(self, method: str, path: str, body: bytes) -> Fault | None:
-        """Return the fault that strikes a request, and count it."""
+    def for_request(
+        self, method: str, path: str, order: Callable[[], str | None]
+    ) -> Fault | None:
+        """Return the fault that strikes a request, and count it.
+
+        `order` says the `client_order_id` of the order that the request is about.
+        """
         for fault in self.active:
             if fault.kind in NO_REQUEST or not path.startswith(fault.path):
                 continue
@@ -110,9 +118,9 @@ class Faults:
             if fault.method is not None and fault.method != method:
                 continue
             wanted = fault.client_order_id
-            if wanted is not None and _client_order_id(body) != wanted:
+            if wanted is not None and wanted != order():
                 continue
-            if self._strikes(fault):
+            if self._strikes(fault, f"{method} {path}"):
                 return fault
         return None
 
@@ -123,7 +131,7 @@ class Faults:
                 continue
             if fault.client_order_id not in (None, client_order_id):
                 continue
-            if self._strikes(fault):
+            if self._strikes(fault, f"event of {client_order_id}"):
                 return fault
         return None
 
@@ -131,7 +139,7 @@ class Faults:
         """Return the fault that strikes a batch of the market's stream."""
         for fault in self.active:
             if fault.kind in STREAM and fault.path == f"/v2/{feed}":
-                if self._strikes(fault):
+                if self._strikes(fault, f"prices of {feed}"):
                     return fault
         return None
 
@@ -141,7 +149,7 @@ class Faults:
             fault.kind in REFUSALS
             and path.startswith(fault.path if fault.path != "/v2/" else "/")
             and (is_second or fault.kind == "stream_refuse")
-            and self._strikes(fault)
+            and self._strikes(fault, f"connection to {path}")
             for fault in list(self.active)
         )
 
@@ -152,18 +160,25 @@ class Faults:
                 continue
             if fault.client_order_id not in (None, client_order_id):
                 continue
-            if self._strikes(fault):
+            if self._strikes(fault, f"fill of {client_order_id}"):
                 return in_pieces(fill, fault.pieces)
         return [fill]
 
-    def _strikes(self, fault: Fault) -> bool:
+    def _strikes(self, fault: Fault, struck: str) -> bool:
         if fault.probability < 1 and self._random.random() >= fault.probability:
             return False
         if fault.count is not None:
             fault.count -= 1
             if not fault.count:
                 self.active = [one for one in self.active if one is not fault]
+        self.note({"struck": struck, **told(fault)})
         return True
+
+
+def told(fault: Fault) -> dict[str, Any]:
+    """Return a fault as the tape tells it; a line's own `kind` says what it is of."""
+    record = fault.record()
+    return {"fault": record.pop("kind"), **record}
 
 
 def in_pieces(fill: Fill, most: int) -> list[Fill]:
@@ -177,7 +192,8 @@ def in_pieces(fill: Fill, most: int) -> list[Fill]:
     return [*pieces, replace(fill, quantity=last)]
 
 
-def _client_order_id(body: bytes) -> str | None:
+def client_order_id(body: bytes) -> str | None:
+    """Return the client's id of the order that a body asks for, or None."""
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -4,12 +4,13 @@ The framework of 2026: nobody counts day trades. From $2,000 of equity an accoun
 hold four times its equity during the day and twice overnight. The largest deficit of a
 day leads to a call at the close; one that is not met within two business days freezes
 the account for 90 days: it may then spend its own cash only, and sell nothing short.
+What its equity does not carry then is closed by the broker.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
 from paper_exchange.numbers import ZERO
 from paper_exchange.sessions import Sessions, TradingDay
@@ -49,25 +50,52 @@ def short_requirement(price: Decimal) -> Decimal:
     return max(Decimal(5), price * Decimal("0.3"))
 
 
-def maintenance(
-    holdings: Iterable[tuple[str, Decimal, Decimal]], equity: Decimal
-) -> Decimal:
-    """Return the equity that holdings (symbol, shares, price) need to be kept.
+Held = tuple[str, Decimal, Decimal]
+"""A holding: its symbol, its shares (negative when short) and their price."""
+
+
+def requirement(holding: Held, equity: Decimal) -> Decimal:
+    """Return the equity that a holding needs to be kept.
 
     One that is worth more than $100,000 and 70 % of the equity needs half its value.
     """
-    total = ZERO
-    for symbol, quantity, price in holdings:
+    symbol, quantity, price = holding
+    size = abs(quantity)
+    value = size * price
+    if quantity > 0:
+        needed = value * long_rate(symbol, price)
+    else:
+        needed = size * short_requirement(price)
+    if value > CONCENTRATED_VALUE and value > equity * CONCENTRATED_SHARE:
+        needed = max(needed, value * INITIAL)
+    return needed
+
+
+def maintenance(holdings: Iterable[Held], equity: Decimal) -> Decimal:
+    """Return the equity that holdings need to be kept."""
+    return sum((requirement(one, equity) for one in holdings), ZERO)
+
+
+def reduction(holdings: Iterable[Held], equity: Decimal) -> list[tuple[str, Decimal]]:
+    """Return the shares to close, by symbol, for the equity to carry what is left.
+
+    The holding that needs the most comes first, and no more whole shares of it than
+    are missing. Closing a share at its price leaves the equity as it is.
+    """
+    needs = [(requirement(one, equity), one) for one in holdings]
+    missing = sum((needed for needed, _ in needs), ZERO) - equity
+    closed = []
+    for needed, (symbol, quantity, _) in sorted(
+        needs, key=lambda need: (-need[0], need[1][0])
+    ):
+        if missing <= 0:
+            break
         size = abs(quantity)
-        value = size * price
-        if quantity > 0:
-            needed = value * long_rate(symbol, price)
-        else:
-            needed = size * short_requirement(price)
-        if value > CONCENTRATED_VALUE and value > equity * CONCENTRATED_SHARE:
-            needed = max(needed, value * INITIAL)
-        total += needed
-    return total
+        shares = (missing * size / needed).to_integral_value(ROUND_CEILING)
+        shares = min(size, shares)
+        closed.append((symbol, shares))
+        missing -= needed * shares / size
+    return closed
 
 
 def multiplier(equity: Decimal, most: str, is_frozen: bool) -> int:
@@ -122,10 +150,11 @@ class Standing:
         day: TradingDay,
         sessions: Sessions,
     ) -> str | None:
-        """End a day; return what became of a call: made, raised, met or missed.
+        """End a day; return what became of a call: it is made, raised, met or missed.
 
         What was added during the day must be paid to a half by the evening; what was
-        held before needs its maintenance margin only.
+        held before needs its maintenance margin only. While margin is missing after a
+        call was missed, it is `overdue`.
         """
         had, self.deficit = self.deficit, None
         missing = (needed if had is None else max(needed, initial)) - equity
@@ -138,9 +167,11 @@ class Standing:
                 self.called, self.due = ZERO, ""
                 self.frozen_until = (day.day + FREEZE).isoformat()
                 return "missed"
+        if self.is_frozen(today):
+            return "overdue" if needed > equity else None
         deficit = max(missing, had or ZERO)
         small = max(ZERO, min(SMALL_DEFICIT, equity * SMALL_SHARE))
-        if deficit <= max(small, self.called) or self.is_frozen(today):
+        if deficit <= max(small, self.called):
             return None
         was_called, self.called = bool(self.called), deficit
         if was_called:

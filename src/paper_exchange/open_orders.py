@@ -17,15 +17,16 @@ class OpenOrders:
     """Open orders, and the dollars that they bind.
 
     The sum is kept, and only what changed is counted again, so that an account with
-    thousands of orders can place another one quickly. What depends on the price of now
-    (market orders, trailing stops, short sales) is counted whenever it is asked for.
+    thousands of orders on many symbols can place another one quickly. What depends on
+    the price of now (market orders, trailing stops, short sales) is counted whenever it
+    is asked for.
     """
 
     def __init__(self) -> None:
         self._orders: dict[str, Order] = {}
         self._places: defaultdict[str, dict[str, _Place]] = defaultdict(dict)
         self._parts: defaultdict[str, dict[str, Order]] = defaultdict(dict)
-        self._bound: dict[tuple[str, str], _Bound] = {}
+        self._bound: dict[str, _Bound] = {}
 
     def __len__(self) -> int:
         return len(self._orders)
@@ -71,13 +72,14 @@ class OpenOrders:
 
     def changed(self, order: Order) -> None:
         """Have what an order binds counted again."""
-        bound = self._bound.get((order.account, order.symbol))
+        bound = self._bound.get(order.account)
         if bound is not None:
             bound.uncounted[order.id] = order
 
     def holding_changed(self, account: Account, symbol: str) -> None:
         """Have what all orders of a symbol bind counted again."""
-        self._bound.pop((account.id, symbol), None)
+        for order in self._places[account.id].get(symbol, ()):
+            self.changed(order)
 
     def of(self, account: Account) -> list[Order]:
         """Return the orders of an account, oldest first."""
@@ -104,29 +106,28 @@ class OpenOrders:
 
     def reserved(self, account: Account, market: Market, now: int) -> Decimal:
         """Return the dollars that the orders of an account bind."""
-        total = ZERO
-        for symbol, place in self._places[account.id].items():
-            bound = self._bound.get((account.id, symbol))
-            if bound is None:
-                bound = self._bound[account.id, symbol] = _Bound(
-                    {order.id: order for order in place}
-                )
-            for order in bound.uncounted.values():
-                bound.total -= bound.counted.pop(order.id, ZERO)
-                bound.floating.pop(order.id, None)
-                if order.id not in place.side(order.side):
-                    continue
-                if _floats(order):
-                    bound.floating[order.id] = order
-                    continue
-                amount = valuation.reserved(order, account, market, now)
-                bound.counted[order.id] = amount
-                bound.total += amount
-            bound.uncounted.clear()
-            total += bound.total
-            for order in bound.floating.values():
-                total += valuation.reserved(order, account, market, now)
-        return total
+        bound = self._bound.get(account.id)
+        if bound is None:
+            bound = self._bound[account.id] = _Bound(
+                {order.id: order for order in self.of(account)}
+            )
+        for order in bound.uncounted.values():
+            bound.total -= bound.counted.pop(order.id, ZERO)
+            bound.floating.pop(order.id, None)
+            if order.id not in self._orders:
+                continue
+            if _floats(order, account):
+                bound.floating[order.id] = order
+                continue
+            amount = valuation.reserved(order, account, market, now)
+            bound.counted[order.id] = amount
+            bound.total += amount
+        bound.uncounted.clear()
+        floating = (
+            valuation.reserved(order, account, market, now)
+            for order in bound.floating.values()
+        )
+        return sum(floating, bound.total)
 
 
 @dataclass(slots=True)
@@ -147,7 +148,7 @@ class _Place:
 
 @dataclass(slots=True)
 class _Bound:
-    """What the orders of one account and symbol bind, as far as it is counted."""
+    """What the orders of one account bind, as far as it is counted."""
 
     uncounted: dict[str, Order]
     counted: dict[str, Decimal] = field(default_factory=dict)
@@ -155,6 +156,8 @@ class _Bound:
     total: Decimal = ZERO
 
 
-def _floats(order: Order) -> bool:
-    """Whether what an order binds follows the market."""
+def _floats(order: Order, account: Account) -> bool:
+    """Whether what an order binds follows the market: what closes binds shares only."""
+    if valuation.closes(order, account):
+        return False
     return not order.is_buy or order.type in ("market", "trailing_stop")

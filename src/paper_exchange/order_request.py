@@ -59,6 +59,17 @@ class OrderRequest:
         return self.quantity is not None and self.quantity % 1 != 0
 
 
+def closing(symbol: str, held: Decimal, quantity: Decimal) -> OrderRequest:
+    """Return a request to close so many shares of a holding at the market."""
+    return OrderRequest(
+        symbol=symbol,
+        side="sell" if held > 0 else "buy",
+        type=OrderType.MARKET,
+        time_in_force=TimeInForce.DAY,
+        quantity=quantity,
+    )
+
+
 def read(body: Any) -> OrderRequest:
     """Return the request in a JSON body."""
     if not isinstance(body, dict):

@@ -3,14 +3,12 @@
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
-from paper_exchange import instants, numbers, valuation
+from paper_exchange import instants, numbers, order_request, valuation
 from paper_exchange.accounts import Account
 from paper_exchange.errors import ApiError, invalid, not_found
 from paper_exchange.exchange import Exchange
 from paper_exchange.identity import asset_id
 from paper_exchange.numbers import ZERO, ratio, text
-from paper_exchange.order_request import OrderRequest
-from trading_core.matching import OrderType, TimeInForce
 from trading_core.money import price_of
 
 
@@ -95,16 +93,7 @@ def close(
         quantity = abs(held)
     if quantity <= 0:
         raise invalid("qty must be > 0")
-    return exchange.place(
-        account,
-        OrderRequest(
-            symbol=symbol,
-            side="sell" if held > 0 else "buy",
-            type=OrderType.MARKET,
-            time_in_force=TimeInForce.DAY,
-            quantity=quantity,
-        ),
-    )
+    return exchange.place(account, order_request.closing(symbol, held, quantity))
 
 
 def close_all(

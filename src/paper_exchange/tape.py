@@ -7,6 +7,9 @@ import orjson
 
 from paper_exchange.instants import rfc3339
 
+OWN = frozenset(("sequence", "time", "kind"))
+"""What every line says of itself."""
+
 
 class Tape:
     """`tape.jsonl`: a sequence number, the market time, a kind and what it was.
@@ -25,6 +28,8 @@ class Tape:
 
     def line(self, now: int, kind: str, what: dict[str, Any]) -> tuple[int, bytes]:
         """Return the next line with its number."""
+        if not OWN.isdisjoint(what):
+            raise ValueError(f"A line's own names hide what it tells: {kind}, {what}.")
         self._sequence += 1
         entry = {"sequence": self._sequence, "time": rfc3339(now), "kind": kind, **what}
         return self._sequence, orjson.dumps(entry, default=str)

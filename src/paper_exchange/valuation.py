@@ -52,15 +52,12 @@ def value(
 ) -> Valuation:
     """Return an account at the prices of an instant; orders have reserved dollars."""
     long_value = short_value = ZERO
-    priced = []
-    for symbol, holding in account.holdings.items():
-        price = market.mark(symbol, now)
-        worth = holding.cost if price is None else holding.quantity * price
-        if worth > 0:
-            long_value += worth
+    held = priced(account, market, now)
+    for _, quantity, price in held:
+        if quantity > 0:
+            long_value += quantity * price
         else:
-            short_value += worth
-        priced.append((symbol, holding.quantity, price or holding.average_price))
+            short_value += quantity * price
     equity = account.cash + long_value + short_value
     return Valuation(
         account.cash,
@@ -70,8 +67,23 @@ def value(
             equity, account.settings["max_margin_multiplier"], is_frozen(account, now)
         ),
         reserved,
-        margin.maintenance(priced, equity),
+        margin.maintenance(held, equity),
     )
+
+
+def priced(account: Account, market: Market, now: int) -> list[margin.Held]:
+    """Return what an account holds at the prices of an instant.
+
+    What has no price there is worth what it cost.
+    """
+    return [
+        (
+            symbol,
+            holding.quantity,
+            market.mark(symbol, now) or holding.average_price,
+        )
+        for symbol, holding in account.holdings.items()
+    ]
 
 
 def is_frozen(account: Account, now: int) -> bool:
@@ -81,13 +93,17 @@ def is_frozen(account: Account, now: int) -> bool:
     return account.standing.is_frozen(instants.new_york_date(now).isoformat())
 
 
+def closes(order: Order, account: Account) -> bool:
+    """Whether an order gives up what an account holds."""
+    held = account.quantity(order.symbol)
+    return held < 0 if order.is_buy else held > 0
+
+
 def reserved(order: Order, account: Account, market: Market, now: int) -> Decimal:
     """Return the dollars an open order binds; what closes a position binds shares."""
     if order.status == "held":
         return ZERO
-    held = account.quantity(order.symbol)
-    closes = held < 0 if order.is_buy else held > 0
-    if closes:
+    if closes(order, account):
         return ZERO
     if order.notional is not None and order.quantity is None:
         return order.notional

@@ -5,7 +5,7 @@ day and rounded **up** to the cent, so book them once a day with `daily_fees`;
 `accrued_fees` gives the unrounded amount of one execution.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_CEILING, Decimal
@@ -125,6 +125,42 @@ def margin_interest(cash: Decimal, yearly_rate: Decimal, nights: int) -> Decimal
     `cash` is the balance at the end of the day; nothing is borrowed above zero.
     """
     return _interest(max(ZERO, -cash), yearly_rate, nights)
+
+
+@dataclass(frozen=True, slots=True)
+class NightCosts:
+    """What borrowing over some nights costs, in dollars: shares by symbol, and cash."""
+
+    borrow: Mapping[str, Decimal]
+    interest: Decimal
+
+    @property
+    def total(self) -> Decimal:
+        """All of it together."""
+        return sum(self.borrow.values(), self.interest)
+
+
+def night_costs(
+    cash: Decimal,
+    values: Iterable[tuple[str, Decimal]],
+    borrow_rate: Decimal,
+    margin_rate: Decimal,
+    nights: int,
+) -> NightCosts:
+    """Return what an account is charged from one close to the next session.
+
+    `cash` and `values` (symbol, dollars held, negative when short) are those of the
+    close, the rates a year's; each symbol's fee is rounded up to the cent for itself.
+    """
+    fees = {
+        symbol: borrow_fee(value, borrow_rate, nights)
+        for symbol, value in values
+        if value < 0
+    }
+    return NightCosts(
+        {symbol: fee for symbol, fee in fees.items() if fee},
+        margin_interest(cash, margin_rate, nights),
+    )
 
 
 def _interest(amount: Decimal, yearly_rate: Decimal, nights: int) -> Decimal:

@@ -271,6 +271,7 @@ def asset_body(exchange: Exchange, symbol: str) -> dict[str, Any]:
     """Return an asset as Alpaca writes it; what margin it needs follows its price."""
     market = exchange.market
     listing, is_active = market.listings[symbol], market.is_active(symbol)
+    terms = market.terms_of(symbol)
     price = market.mark(symbol, exchange.now)
     long = short = Decimal("0.3")
     if price is not None:
@@ -285,10 +286,10 @@ def asset_body(exchange: Exchange, symbol: str) -> dict[str, Any]:
         "status": "active" if is_active else "inactive",
         "tradable": is_active,
         "marginable": True,
-        "shortable": True,
-        "easy_to_borrow": True,
-        "borrow_status": "easy_to_borrow",
-        "fractionable": True,
+        "shortable": terms.shortable,
+        "easy_to_borrow": terms.easy_to_borrow,
+        "borrow_status": f"{'easy' if terms.easy_to_borrow else 'hard'}_to_borrow",
+        "fractionable": terms.fractionable,
         "margin_requirement_long": money(long * 100),
         "margin_requirement_short": money(short * 100),
         "maintenance_margin_requirement": int(long * 100),

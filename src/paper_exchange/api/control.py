@@ -2,7 +2,7 @@
 
 import hmac
 import re
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -11,17 +11,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from paper_exchange import corporate, faults, instants, numbers
+from paper_exchange.api.account import asset_body
 from paper_exchange.api.context import exchange_of
 from paper_exchange.api.http import Json, find_account, json_body
 from paper_exchange.api.routing import Router
 from paper_exchange.errors import ApiError, invalid, unprocessable
 from paper_exchange.faults import Faults
-from paper_exchange.market.interventions import KINDS, Intervention
+from paper_exchange.market.interventions import KINDS, ROUND_LOT, Intervention
+from paper_exchange.market.source import Terms
 from paper_exchange.pacer import FASTEST, Pacer
 
 router = Router(tag="control")
 MOVES = ("run", "stop", "set", "advance_to", "step")
 STEPS = ("event", "open")
+TERMS = tuple(field.name for field in fields(Terms))
 SETTLING = frozenset(("pending_new", "pending_cancel", "pending_replace"))
 
 
@@ -165,6 +168,22 @@ async def open_account(request: Request) -> Response:
     return Json({"id": known.id, "key": known.key, "cash": str(known.cash)})
 
 
+@router.post("/control/assets")
+async def set_terms(request: Request) -> Response:
+    """Let a symbol be sold short or in parts, or not."""
+    check_token(request)
+    body = await json_body(request)
+    exchange = exchange_of(request)
+    symbol = body.get("symbol") if isinstance(body, dict) else None
+    if not isinstance(symbol, str) or symbol not in exchange.market.listings:
+        raise invalid("symbol must be one that is listed")
+    changes = {name: body[name] for name in TERMS if name in body}
+    if not changes or not all(isinstance(value, bool) for value in changes.values()):
+        raise invalid(f"one of {', '.join(TERMS)} is needed, as true or false")
+    exchange.set_terms(symbol, replace(exchange.market.terms_of(symbol), **changes))
+    return Json(asset_body(exchange, symbol))
+
+
 @router.post("/control/prices")
 async def move_price(request: Request) -> Response:
     """Print a trade, gap, halt or resume a symbol, or announce a corporate action."""
@@ -184,7 +203,14 @@ async def move_price(request: Request) -> Response:
         value = numbers.read(kind, body[kind]) or Decimal(0)
         if not 0 < value < 1_000_000:
             raise invalid(f"{kind} must be above 0 and below 1000000")
-    act = Intervention(kind, symbol, exchange.now, float(value))
+    time, size = exchange.now, body.get("size", ROUND_LOT)
+    if type(size) is not int or not 0 < size <= 1_000_000_000:
+        raise invalid("size must be a whole number of shares above 0")
+    if kind == "print" and "time" in body:
+        time = _instant(body["time"], "time")
+        if time > exchange.now or exchange.market.last(symbol, time) is None:
+            raise invalid("time must be one at which the symbol had a price, and past")
+    act = Intervention(kind, symbol, time, float(value), size=size)
     exchange.intervene(act)
     return Json(act.record())
 
@@ -250,6 +276,9 @@ async def add_fault(request: Request) -> Response:
     fault = faults.read(await json_body(request))
     active: Faults = request.app.state.faults
     active.active.append(fault)
+    exchange_of(request).journal.note_only(
+        "menu", {"is_on": True, **faults.told(fault)}
+    )
     return Json(fault.record())
 
 
@@ -258,19 +287,25 @@ async def remove_faults(request: Request) -> Response:
     """Put an end to every fault."""
     check_token(request)
     active: Faults = request.app.state.faults
+    for fault in active.active:
+        what = {"is_on": False, **faults.told(fault)}
+        exchange_of(request).journal.note_only("menu", what)
     active.active.clear()
     return Response(status_code=204)
 
 
 @router.get("/health")
 async def health(request: Request) -> Response:
-    """Say that the exchange answers, and what it trades."""
+    """Say that the exchange answers, whose it is, and what it trades."""
     exchange = exchange_of(request)
     return Json(
         {
             "status": "ok",
+            "program": "paper_exchange",
+            **request.app.state.whose,
             "now": instants.rfc3339(exchange.now),
             "market": exchange.market.source.name,
             "fill_model": exchange.market.fill_model.name,
+            "seed": exchange.seed,
         }
     )

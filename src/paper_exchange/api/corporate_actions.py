@@ -11,7 +11,7 @@ from paper_exchange.api.context import exchange_of
 from paper_exchange.api.http import Json, number
 from paper_exchange.api.routing import Router
 from paper_exchange.corporate import CorporateAction
-from paper_exchange.errors import invalid, malformed, not_found
+from paper_exchange.errors import ApiError, invalid, malformed, not_found
 
 router = Router(tag="corporate actions")
 LONGEST_DAYS = 90
@@ -75,8 +75,13 @@ def row(action: CorporateAction) -> dict[str, Any]:
 async def list_actions(request: Request) -> Response:
     """Return corporate actions by symbol, kind, id and date."""
     query = request.query_params
-    first = _date(query.get("start"), "start", date.min)
-    last = _date(query.get("end"), "end", date.max)
+    try:
+        first = _date(query.get("start"), "start", date.min)
+        last = _date(query.get("end"), "end", date.max)
+        limit = number(request, "limit", 100, 1000)
+    except ApiError as error:
+        # Of what it cannot read the data API says 400, the trading API 422.
+        raise malformed(error.message) from None
     kinds, symbols, ids = (
         _names(query.get(name)) for name in ("types", "symbols", "ids")
     )
@@ -84,7 +89,6 @@ async def list_actions(request: Request) -> Response:
         raise malformed("invalid types")
     if query.get("sort") not in (None, "", "asc", "desc"):
         raise malformed("invalid sort: it must be asc or desc")
-    limit = number(request, "limit", 100, 1000)
     found = [
         action
         for action in exchange_of(request).corporate_actions.announced

@@ -25,6 +25,7 @@ FEEDS = ("", "sip", "iex", "otc", "boats", "delayed_sip", "overnight")
 MOST_ROWS = 10_000
 USUAL_ROWS = 1_000
 MOST_SYMBOLS = 2_000
+MOST_SAME = 1_000_000
 _SYMBOL = re.compile(r"[A-Za-z][A-Za-z0-9./-]{0,11}")
 _ADJUSTMENT = re.compile(
     r"(raw|split|dividend|spin-off|all)(,(raw|split|dividend|spin-off|all))*"
@@ -102,14 +103,15 @@ def _limit(request: Request) -> int:
     return int(value)
 
 
-def _token(request: Request, symbols: list[str]) -> tuple[str, int] | None:
+def _token(request: Request, symbols: list[str]) -> tuple[str, int, int] | None:
+    """Return symbol and label of a page's last row, and how many rows bore that."""
     token = request.query_params.get("page_token")
     if not token:
         return None
     try:
-        symbol, label = orjson.loads(urlsafe_b64decode(token))
-        if symbol in symbols and isinstance(label, int):
-            return symbol, label
+        symbol, label, count = orjson.loads(urlsafe_b64decode(token))
+        if symbol in symbols and type(label) is int and type(count) is int:
+            return symbol, label, min(max(0, count), MOST_SAME)
     except (NotBase64, ValueError, TypeError):
         pass
     raise malformed("invalid page_token")
@@ -140,19 +142,26 @@ def _page(
             continue
         if begun is not None and symbol < begun[0]:
             continue
-        first, until = max(start, past.first), min(end, past.last)
+        first, until, told = max(start, past.first), min(end, past.last), 0
         if begun is not None and symbol == begun[0]:
+            _, label, told = begun
             if newest_first:
-                until = min(until, begun[1] - 1)
+                until = min(until, label)
             else:
-                first = max(first, begun[1] + 1)
+                first = max(first, label)
         if first > until:
             continue
-        # One more than fits tells whether there is another page.
-        found = list(islice(rows(past.symbol, first, until, newest_first), left + 1))
-        if found[:left]:
-            page[symbol] = [row for _, row in found[:left]]
-            last = (symbol, found[:left][-1][0])
+        # One more than fits tells whether there is another page. Several trades may
+        # bear one time: those of the page before are passed over.
+        more = islice(rows(past.symbol, first, until, newest_first), told, None)
+        found = list(islice(more, left + 1))
+        if shown := found[:left]:
+            page[symbol] = [row for _, row in shown]
+            label = shown[-1][0]
+            count = sum(1 for other, _ in shown if other == label)
+            if begun is not None and (symbol, label) == begun[:2]:
+                count += told
+            last = (symbol, label, count)
         if len(found) > left:
             break
         left -= len(found)

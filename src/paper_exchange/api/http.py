@@ -10,12 +10,14 @@ from binascii import Error as NotBase64
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
+from urllib.parse import parse_qs
 
 import orjson
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from paper_exchange import faults
 from paper_exchange.accounts import Account
@@ -46,6 +48,12 @@ class Json(Response):
             (b"content-length", b"%d" % len(self.body)),
             (b"content-type", b"application/json"),
         ]
+
+
+def named_model(socket: WebSocket) -> RawHeaders:
+    """Return the header that names the fill model when a stream is taken."""
+    model = socket.app.state.exchange.market.fill_model
+    return [(b"x-fill-model", model.name.encode())]
 
 
 def error_answer(error: ApiError) -> Json:
@@ -178,6 +186,11 @@ class Gate:
 
             async def when_settled(message: Message) -> None:
                 await journal.settled()
+                if message["type"] == "http.response.start":
+                    message["headers"] = [
+                        *message["headers"],
+                        (b"x-fill-model", self._fill_model),
+                    ]
                 await send(message)
 
             await self._app(scope, receive, when_settled)
@@ -220,15 +233,18 @@ class Gate:
         scope.setdefault("state", {})["account"] = account
         watch = method in WRITES and not is_data
         if method == "GET" and (old := self._stale(scope, account)) is not None:
-            await _send(send, old, [])
+            await _send(send, old, headers)
+            what = {**_told(scope, old.status_code), "is_stale": True}
+            journal.note_soon("request", what)
             return
-        fault = self._faults.for_request(method, path, body)
+        fault = self._faults.for_request(
+            method, path, lambda: self._order_of(scope, body)
+        )
         if fault is None:
             answer = await self._answer(scope, body)
         else:
-            journal.note_only("fault", {"path": path, **fault.record()})
             if fault.kind == "429_without_headers":
-                headers.clear()
+                headers = [each for each in headers if each not in limits]
             answer = await self._struck(fault, scope, body)
         if watch:
             # On the tape before the client can know of it.
@@ -273,6 +289,15 @@ class Gate:
             content = faults.damaged(fault, bytes(answer.body))
             return _made(answer.status_code, b"application/json", content)
         return answer
+
+    def _order_of(self, scope: Scope, body: bytes) -> str | None:
+        """Return the client's id of the order that a request is about, or None."""
+        order_id = scope["path"].removeprefix("/v2/orders/")
+        if order_id != scope["path"]:
+            order = self._exchange.find(scope["state"]["account"], order_id)
+            return None if order is None else order.client_order_id
+        named = parse_qs(scope["query_string"].decode("latin-1"))
+        return faults.client_order_id(body) or named.get("client_order_id", [None])[0]
 
     def _stale(self, scope: Scope, account: Account) -> Response | None:
         """Return what a read was answered before, while a fault keeps it."""

@@ -13,12 +13,13 @@ import orjson
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from paper_exchange import instants
-from paper_exchange.api.http import find_account
+from paper_exchange.api.http import find_account, named_model
 from paper_exchange.api.routing import Router
 from paper_exchange.exchange import Exchange
 from paper_exchange.faults import Faults
 from paper_exchange.instants import MINUTE
 from paper_exchange.market import bars, prints
+from paper_exchange.market.bars import Row
 from paper_exchange.market.interventions import Intervention
 from paper_exchange.market.market import Market
 
@@ -28,6 +29,7 @@ LETTERS = {
     "trades": "t",
     "quotes": "q",
     "bars": "b",
+    "updatedBars": "u",
     "dailyBars": "d",
     "statuses": "s",
 }
@@ -38,6 +40,11 @@ STATUSES = {
     "resume": (("3", "T"), "Trading Resumption", ("D", "T3"), "News Disseminated"),
 }
 MOST_WAITING = 20_000
+# What the broker's free plan allows: trades and quotes of so many symbols.
+MOST_SYMBOLS = 30
+LIMITED = ("trades", "quotes")
+# Seconds of the machine after which a client that does not say who it is has to go.
+AUTH_SECONDS = 10.0
 MOST_AT_ONCE = 500
 MINUTES, DAYS = bars.timeframe("1Min"), bars.timeframe("1Day")
 
@@ -63,6 +70,7 @@ class Connection:
         """The last batch that it was sent."""
         self._kept_back: list[list[Message]] = []
         self.account: str | None = None
+        self._known_by = asyncio.get_running_loop().time() + AUTH_SECONDS
         self.wanted: dict[str, set[str]] = {channel: set() for channel in CHANNELS}
         self.waiting: asyncio.Queue[list[Message]] = asyncio.Queue(MOST_WAITING)
 
@@ -108,8 +116,13 @@ class Connection:
                 await self._socket.send_text(orjson.dumps(messages).decode())
 
     async def receive(self) -> Message:
-        """Return the next message of the client."""
-        frame = await self._socket.receive()
+        """Return the next message of the client, who may not stay unknown for long."""
+        deadline = self._known_by if self.account is None else None
+        try:
+            async with asyncio.timeout_at(deadline):
+                frame = await self._socket.receive()
+        except TimeoutError:
+            raise Refused(404, "auth timeout") from None
         if frame["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(frame.get("code", 1000))
         content = frame.get("bytes") or (frame.get("text") or "").encode()
@@ -168,12 +181,16 @@ class MarketStream:
         self._exchange = exchange
         self._faults = active
         self._heard_until = exchange.now
+        self._revised: set[tuple[int, str, int]] = set()
+        """When a minute that a late trade changed is told anew, of what, and which."""
         self.connections: list[Connection] = []
 
     def publish(self) -> None:
         """Tell what the market did since the last call."""
         since, until = self._heard_until, self._exchange.now
         self._heard_until = until
+        revised = sorted(one for one in self._revised if one[0] <= until)
+        self._revised.difference_update(revised)
         listeners = [one for one in self.connections if any(one.wanted.values())]
         if until <= since or not listeners:
             return
@@ -183,6 +200,11 @@ class MarketStream:
             for channel in OF_THE_CLOCK
             if any(one.wants(channel, symbol) for one in listeners)
             for event in self._events(channel, symbol, since, until)
+        ]
+        events += [
+            (due, "updatedBars", {"T": "u", "S": symbol, **row})
+            for due, symbol, minute in revised
+            for _, row in self._minutes(symbol, minute, minute)
         ]
         # Market time first; what happens at one instant keeps the channels' order.
         events.sort(key=lambda event: event[0])
@@ -195,15 +217,28 @@ class MarketStream:
         if act.kind in STATUSES:
             told = [("statuses", _status(market, act))]
         elif act.kind == "print" and (point := market.last(symbol, act.time)):
-            told = [
-                ("trades", prints.trade(market, symbol, point)),
-                ("quotes", prints.quote(market, symbol, point)),
-            ]
+            told = [("trades", prints.trade(market, symbol, point))]
+            if act.time == self._exchange.now:
+                told.append(("quotes", prints.quote(market, symbol, point)))
+            else:
+                self._revise(symbol, act.time - act.time % MINUTE)
         events = [
             (act.time, channel, {"T": LETTERS[channel], "S": symbol, **message})
             for channel, message in told
         ]
         self._tell(self.connections, events)
+
+    def _revise(self, symbol: str, minute: int) -> None:
+        """Have a minute that was told already told anew, at half a minute as it is."""
+        now, half = self._exchange.now, MINUTE // 2
+        if minute + MINUTE <= now:
+            due = max(minute + MINUTE + half, now - (now + half) % MINUTE + MINUTE)
+            self._revised.add((due, symbol, minute))
+
+    def _minutes(self, symbol: str, first: int, last: int) -> Iterator[Row]:
+        """Yield the minutes that begin between two instants and have ended."""
+        market, now = self._exchange.market, self._exchange.now
+        return bars.rows(market, symbol, MINUTES, first, last, now, newest_first=False)
 
     def _tell(
         self, listeners: list[Connection], events: list[tuple[int, str, Message]]
@@ -259,15 +294,7 @@ class MarketStream:
             )
         else:
             # A minute is told when it has ended: those that began a minute earlier.
-            rows = bars.rows(
-                market,
-                symbol,
-                MINUTES,
-                since - MINUTE + 1,
-                until - MINUTE,
-                until,
-                newest_first=False,
-            )
+            rows = self._minutes(symbol, since - MINUTE + 1, until - MINUTE)
             if channel == "dailyBars" and any(True for _ in rows):
                 midnight = instants.new_york_midnight(instants.new_york_date(until))
                 rows = bars.rows(market, symbol, DAYS, midnight, until, until, False)
@@ -281,7 +308,7 @@ class MarketStream:
 @router.websocket("/v2/{feed}")
 async def market_data(socket: WebSocket) -> None:
     """Greet, authenticate, keep the subscription, and tell what the market does."""
-    await socket.accept()
+    await socket.accept(headers=named_model(socket))
     connection = Connection(socket)
     stream: MarketStream = socket.app.state.market_stream
     exchange: Exchange = socket.app.state.exchange
@@ -296,7 +323,7 @@ async def market_data(socket: WebSocket) -> None:
                 connection.put([_answer(message, connection, stream, exchange)])
             except Refused as refusal:
                 connection.put([refusal.body])
-                if refusal.body["code"] in (402, 406):
+                if refusal.body["code"] in (402, 404, 406):
                     await _flushed(connection)
                     await socket.close()
                     return
@@ -341,14 +368,18 @@ def _answer(
         raise Refused(401, "not authenticated")
     if action not in ("subscribe", "unsubscribe"):
         raise Refused(400, "invalid syntax")
+    wanted = {}
     for channel in CHANNELS:
         symbols = message.get(channel) or []
         if not isinstance(symbols, list) or not all(
             isinstance(symbol, str) for symbol in symbols
         ):
             raise Refused(410, "invalid subscribe action")
-        if action == "subscribe":
-            connection.wanted[channel].update(symbols)
-        else:
-            connection.wanted[channel].difference_update(symbols)
+        before = connection.wanted[channel]
+        adds = action == "subscribe"
+        wanted[channel] = before | set(symbols) if adds else before - set(symbols)
+    if action == "subscribe" and connection.feed == "iex":
+        if len(set().union(*(wanted[channel] for channel in LIMITED))) > MOST_SYMBOLS:
+            raise Refused(405, "symbol limit exceeded")
+    connection.wanted = wanted
     return connection.state()

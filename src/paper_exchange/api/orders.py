@@ -86,7 +86,9 @@ async def read_order(request: Request) -> Response:
     """Return one order."""
     exchange = exchange_of(request)
     order = exchange.order(account_of(request), _id(request))
-    return Json(exchange.body(order))
+    # Parts are shown unless they are not wanted: nobody misses an exit by that.
+    nested = flag(request, "nested") or not request.query_params.get("nested")
+    return Json(exchange.body(order, nested))
 
 
 @router.patch("/orders/{order_id}")

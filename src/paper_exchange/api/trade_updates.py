@@ -8,7 +8,7 @@ import msgpack  # type: ignore[import-untyped]
 import orjson
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from paper_exchange.api.http import find_account
+from paper_exchange.api.http import find_account, named_model
 from paper_exchange.api.routing import Router
 from paper_exchange.exchange import Exchange
 from paper_exchange.faults import Fault, Faults
@@ -142,7 +142,7 @@ class TradeUpdates:
 @router.websocket("/stream")
 async def trade_updates(socket: WebSocket) -> None:
     """Authenticate, listen, and then tell what happens to the account's orders."""
-    await socket.accept()
+    await socket.accept(headers=named_model(socket))
     wants_msgpack = socket.headers.get("content-type") == "application/msgpack"
     subscriber = Subscriber(socket, wants_msgpack)
     hub: TradeUpdates = socket.app.state.trade_updates

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from paper_exchange.instants import MINUTE
+from paper_exchange.instants import MINUTE, rfc3339
 from paper_exchange.market.source import DayTape
 from paper_exchange.sessions import TradingDay
 
 KINDS = ("gap", "print", "halt", "resume")
+ROUND_LOT = 100
+"""Trades of fewer shares count for the volume of a bar and move none of its prices."""
 SCALES = frozenset(("gap", "split", "dividend"))
 
 
@@ -19,8 +21,9 @@ class Intervention:
     """One act on one symbol from an instant on.
 
     A `gap`, `split` or `dividend` multiplies every later price by `value`, a `print` is
-    one trade at the price `value`, a `halt` silences the symbol until a `resume`, a
-    `delist` for ever, and a `rename` gives it another name.
+    one trade of `size` shares at the price `value`, a `halt` silences the symbol until
+    a `resume`, a `delist` for ever, and a `rename` gives it another name. Only a print
+    may lie in the past: a trade that is reported late.
     """
 
     kind: str
@@ -28,10 +31,16 @@ class Intervention:
     time: int
     value: float = 1.0
     new_symbol: str = ""
+    size: int = ROUND_LOT
 
     def record(self) -> dict[str, Any]:
         """Return it for the store."""
         return asdict(self)
+
+    def told(self) -> dict[str, Any]:
+        """Return it as the tape tells it; a line's own `kind` says what it is of."""
+        record = self.record()
+        return {"act": record.pop("kind"), "at": rfc3339(record.pop("time")), **record}
 
 
 def is_halted(acts: Sequence[Intervention], instant: int) -> bool:
@@ -82,32 +91,56 @@ def _with_trade(tape: DayTape, day: TradingDay, act: Intervention) -> DayTape:
     place = int(np.searchsorted(tape.point_time, act.time, side="right"))
     minute = act.time - act.time % MINUTE
     row = int(np.searchsorted(tape.start, minute))
-    is_new = row == len(tape.start) or tape.start[row] != minute
-    columns = {}
-    for name in ("open", "high", "low", "close"):
-        old = getattr(tape, name)
-        if is_new:
-            columns[name] = np.insert(old, row, act.value)
-            continue
-        columns[name] = old.copy()
-        if name == "high":
-            columns[name][row] = max(old[row], act.value)
-        elif name == "low":
-            columns[name][row] = min(old[row], act.value)
-    start = np.insert(tape.start, row, minute) if is_new else tape.start
-    volume = np.insert(tape.volume, row, 1) if is_new else tape.volume
+    if row == len(tape.start) or tape.start[row] != minute:
+        tape = _with_minute(tape, day, row, minute, act)
+    else:
+        tape = _in_minute(tape, row, minute, place, act)
+    return replace(
+        tape,
+        point_time=np.insert(tape.point_time, place, act.time),
+        point_price=np.insert(tape.point_price, place, act.value),
+        point_volume=np.insert(tape.point_volume, place, float(act.size)),
+        point_jumps=np.insert(tape.point_jumps, place, True),
+    )
+
+
+def _with_minute(
+    tape: DayTape, day: TradingDay, row: int, minute: int, act: Intervention
+) -> DayTape:
+    """Return a tape with a minute of one trade; an odd lot makes no bar."""
+    if act.size < ROUND_LOT:
+        return tape
+    start = np.insert(tape.start, row, minute)
     first, last = np.searchsorted(start, (day.open, day.close))
     return replace(
         tape,
         start=start,
-        volume=volume,
-        point_time=np.insert(tape.point_time, place, act.time),
-        point_price=np.insert(tape.point_price, place, act.value),
-        point_volume=np.insert(tape.point_volume, place, 1.0),
-        point_jumps=np.insert(tape.point_jumps, place, True),
+        volume=np.insert(tape.volume, row, act.size),
         regular=slice(int(first), int(last)),
-        **columns,
+        **{
+            name: np.insert(getattr(tape, name), row, act.value)
+            for name in ("open", "high", "low", "close")
+        },
     )
+
+
+def _in_minute(
+    tape: DayTape, row: int, minute: int, place: int, act: Intervention
+) -> DayTape:
+    """Return a tape with one more trade in a minute; `place` is its point's."""
+    volume = tape.volume.copy()
+    volume[row] += act.size
+    if act.size < ROUND_LOT:
+        return replace(tape, volume=volume)
+    times, value = tape.point_time, act.value
+    high, low = tape.high.copy(), tape.low.copy()
+    open, close = tape.open.copy(), tape.close.copy()
+    high[row], low[row] = max(high[row], value), min(low[row], value)
+    if place == 0 or times[place - 1] < minute:
+        open[row] = value
+    if place == len(times) or times[place] >= minute + MINUTE:
+        close[row] = value
+    return replace(tape, open=open, high=high, low=low, close=close, volume=volume)
 
 
 def _silenced(tape: DayTape, day: TradingDay, begins: int, ends: int | None) -> DayTape:

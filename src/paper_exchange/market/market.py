@@ -10,7 +10,7 @@ import numpy as np
 from paper_exchange import instants
 from paper_exchange.market import interventions
 from paper_exchange.market.interventions import Intervention
-from paper_exchange.market.source import DayTape, Listing, PriceSource
+from paper_exchange.market.source import DayTape, Listing, PriceSource, Terms
 from paper_exchange.sessions import TradingDay
 from trading_core.matching import FillModel, Quote
 from trading_core.money import price_of
@@ -19,6 +19,7 @@ from trading_core.money import price_of
 ROUNDING = 0.0051
 # A symbol without a price for this many trading days has none.
 LOOK_BACK_DAYS = 10
+USUAL = Terms()
 FOREVER = np.iinfo(np.int64).max
 
 
@@ -58,6 +59,8 @@ class Market:
         self._renamed: list[tuple[int, str, str]] = []
         """The midnight of a change of name, the old one and the new one."""
         self._delisted: set[str] = set()
+        self.terms: dict[str, Terms] = {}
+        """On what terms symbols trade that do not trade on the usual ones."""
         self._last: dict[str, Point | None] = {}
         self._marks: dict[str, Decimal | None] = {}
         self._last_at = 0
@@ -97,6 +100,8 @@ class Market:
         listing = self.listings.pop(old)
         self.listings[new] = replace(listing, symbol=new)
         self._first_names[new] = self._first_names.get(old, old)
+        if old in self.terms:
+            self.terms[new] = self.terms.pop(old)
         # The old name keeps its past, for accounts that look back.
         self._acts[new] = list(self._acts.get(old, ()))
 
@@ -120,6 +125,10 @@ class Market:
                 if known_at is None and old == symbol:
                     last = time - 1
         return Past(name, first, last) if is_known else None
+
+    def terms_of(self, symbol: str) -> Terms:
+        """Return on what terms a symbol trades."""
+        return self.terms.get(symbol, USUAL)
 
     def is_active(self, symbol: str) -> bool:
         """Whether a symbol is listed and may be traded."""

@@ -23,6 +23,15 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What the broker allows with a symbol."""
+
+    fractionable: bool = True
+    shortable: bool = True
+    easy_to_borrow: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class DayTape:
     """What one symbol traded on one day, extended hours included.
 

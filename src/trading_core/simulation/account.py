@@ -7,7 +7,7 @@ fill models that draw nothing at random. What it does not take it refuses.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -129,6 +129,14 @@ class _Slots:
         self.ends = pl.Series(ends, dtype=times.dtype)
         self.numbers = np.array(numbers, np.int64)
         self.closes = np.array(closes, np.bool_)
+        latency = pl.Series([setup.model.latency], dtype=pl.Duration("us"))
+        self.latency = int(latency.to_physical()[0])
+        shortest = (self.ends - self.starts).min() if rows else None
+        if isinstance(shortest, timedelta) and setup.model.latency > shortest / 4:
+            raise ValueError(
+                f"A compiled account takes a latency of up to {shortest / 4}: "
+                "use simulate."
+            )
         self.first = 0
         if setup.trade_from is not None:
             self.first = int((self.starts < setup.trade_from).sum())
@@ -191,10 +199,20 @@ class _Run:
             )
         self._require_all_read(read)
         self.orders = orders[:ordered]
-        filled_ = fills[:filled]
-        self.fills = filled_[
-            np.lexsort((filled_["symbol"], filled_["point"], filled_["slot"]))
-        ]
+        self.fills, self.times = self._in_order(fills[:filled])
+
+    def _in_order(self, fills: Records) -> tuple[Records, Integers]:
+        """Return fills by their time and symbol, and their times."""
+        starts = self.slots.starts.to_physical().to_numpy()
+        ends = self.slots.ends.to_physical().to_numpy()
+        length = (ends - starts)[fills["slot"]]
+        offsets = np.array([0.0, 1 / 3, 2 / 3, 59 / 60])[fills["point"]]
+        met = starts[fills["slot"]] + np.rint(length * offsets).astype(np.int64)
+        # An order that comes after a price meets it when it comes.
+        arrived = ends[self.orders["slot"][fills["order"]]] + self.slots.latency
+        times = np.maximum(met, arrived)
+        order = np.lexsort((fills["symbol"], times))
+        return fills[order], times[order]
 
     def _require_all_read(self, read: Integers) -> None:
         stray = [
@@ -219,12 +237,6 @@ class _Run:
         quantity, left = np.abs(orders["quantity"]), np.abs(orders["rest"])
         is_part = (orders["state"] == OPEN) & (left < quantity)
         states = np.where(is_part, len(STATUSES) - 1, orders["state"])
-        offsets = np.array([0.0, 1 / 3, 2 / 3, 59 / 60])
-        starts, ends = (
-            each.to_physical().to_numpy() for each in (slots.starts, slots.ends)
-        )
-        begun, length = starts[fills["slot"]], (ends - starts)[fills["slot"]]
-        times = begun + np.rint(length * offsets[fills["point"]]).astype(np.int64)
         equity, cash, gross = (self.curve[traded] / TICKS).T
         return AccountBacktest(
             orders=pl.DataFrame(
@@ -244,7 +256,7 @@ class _Run:
                     "side": _sides(fills["quantity"]),
                     "quantity": np.abs(fills["quantity"]),
                     "price": fills["price"] / TICKS,
-                    "time": pl.Series(times).cast(slots.starts.dtype),
+                    "time": pl.Series(self.times).cast(slots.starts.dtype),
                     "order": fills["order"],
                 }
             ),
@@ -301,6 +313,8 @@ def _desk(strategy: Strategy[Any], setup: Setup) -> Desk:
         no_part=part is None,
         part=0 if part is None else _millionths("participation", part),
         fees=model.fees,
+        borrow=_millionths("borrow_rate", model.borrow_rate),
+        margin=_millionths("margin_rate", model.margin_rate),
         account_daily_loss=account[LimitType.MAX_DAILY_LOSS],
         account_drawdown=account[LimitType.MAX_DRAWDOWN],
     )
@@ -329,6 +343,7 @@ def _limit(strategy: str, column: Column, setup: Setup) -> Limit:
 def _schedule(session: Session) -> Schedule:
     rates = schedule_on(session.day)
     return Schedule(
+        day=session.day.toordinal(),
         sec=_whole("SEC fee", rates.sec_per_million, 100),
         taf=_whole("TAF", rates.taf_per_share, MILLION),
         taf_cap=_whole("TAF cap", rates.taf_cap, MILLION),

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from trading_core.costs import INTEREST_YEAR
 from trading_core.simulation.compiled import compiled
 
 Floats = npt.NDArray[np.float64]
@@ -87,6 +88,8 @@ class Desk(NamedTuple):
     no_part: bool
     part: int
     fees: bool
+    borrow: int
+    margin: int
     account_daily_loss: int
     account_drawdown: int
 
@@ -106,7 +109,9 @@ class Limit(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """Fees of a day: cents a million dollars sold, and millionths of a dollar."""
+    """A date as a number, and its fees: cents a million sold, millionths a dollar."""
+
+    day: int
 
     sec: int
     taf: int
@@ -161,6 +166,10 @@ def trade_account(
                 present += 1
         if present > 0 and slot >= first:
             if last_slot < 0 or sessions[slot] != sessions[last_slot]:
+                if last_slot >= 0:
+                    since = schedules[sessions[last_slot]][0]
+                    nights = schedules[sessions[slot]][0] - since
+                    cash -= _night_costs(cash, shares, mark, nights, desk)
                 day_equity, today = equity, 0
             last_slot = slot
             # 1. Working orders meet the prices of the bars.
@@ -452,14 +461,38 @@ def _accrue(day: Integers, quantity: int, price: int, schedule: Integers) -> Non
     day[0] += abs(quantity)
     if quantity < 0:
         day[1] += -quantity * price
-        day[2] += min(-quantity * schedule[1], schedule[2])
+        day[2] += min(-quantity * schedule[2], schedule[3])
 
 
 @compiled
 def _due(day: Integers, schedule: Integers) -> int:
     """Return a day's fees in ticks, each kind rounded up to the cent."""
-    cents = -(-day[1] * schedule[0] // (TICKS * MILLION))
+    cents = -(-day[1] * schedule[1] // (TICKS * MILLION))
     cents += -(-day[2] // MICROS_A_CENT)
-    cents += -(-day[0] * schedule[3] // MICROS_A_CENT)
     cents += -(-day[0] * schedule[4] // MICROS_A_CENT)
+    cents += -(-day[0] * schedule[5] // MICROS_A_CENT)
     return int(cents) * CENT
+
+
+@compiled
+def _night_costs(
+    cash: int, shares: Integers, mark: Integers, nights: int, desk: Desk
+) -> int:
+    """Return what borrowed shares and dollars cost, as `costs.night_costs`, in ticks."""
+    cents = _cents_up(-min(cash, 0) * desk.margin, nights)
+    if desk.borrow > 0:
+        for symbol in range(shares.size):
+            value = -min(shares[symbol] * mark[symbol], 0)
+            cents += _cents_up(value * desk.borrow, nights)
+    return cents * CENT
+
+
+@compiled
+def _cents_up(yearly: int, nights: int) -> int:
+    """Return the share of some nights in a year's interest, in whole cents up.
+
+    The interest is in millionths of a tick.
+    """
+    year = INTEREST_YEAR * MILLION * CENT
+    # Divided before it is multiplied, so that a long gap between bars fits int64.
+    return int(yearly // year * nights - -(yearly % year) * nights // year)

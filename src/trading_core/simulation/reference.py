@@ -2,8 +2,9 @@
 
 A signal of a bar becomes an order at the instant the bar ends. It meets the price
 points of the bars that follow, by `bars.path` and `matching.match` as at the exchange,
-so a market order fills at the next bar's open. All symbols share one account. Nothing
-random enters but the draws of the fill model, keyed by the seed.
+so a market order fills at the next bar's open. One that takes time to the market meets
+the price that stands when it arrives. All symbols share one account. Nothing random
+enters but the draws of the fill model, keyed by the seed.
 """
 
 from collections import defaultdict
@@ -19,7 +20,7 @@ import polars as pl
 from trading_core import bars as bar_frame
 from trading_core.benchmark import buy_and_hold
 from trading_core.calendar import NEW_YORK, Calendar, Session
-from trading_core.costs import accrued_fees, daily_fees
+from trading_core.costs import accrued_fees, daily_fees, night_costs
 from trading_core.ledger import Book, Execution, Split, round_trips
 from trading_core.limits import Proposal, evaluate, loss_share
 from trading_core.matching import OrderType, Quote, RestingOrder, match
@@ -90,6 +91,7 @@ class _Working:
 
     record: SimulatedOrder
     resting: RestingOrder
+    arrives: datetime
 
     def split(self, ratio: Decimal) -> None:
         """Ask for as many new shares as the old ones became: an exit stays one."""
@@ -136,12 +138,26 @@ class _Run:
             self.actions[action.day].append(action)
 
     def open_session(self, session: Session) -> None:
-        """Begin a day: corporate actions first, then count from the last equity."""
+        """Begin a day: the night's costs, corporate actions, then count anew."""
+        if self.today is not None:
+            self._charge_nights((session.day - self.today.session.day).days)
         for day in sorted(self.actions):
             if day <= session.day:
                 for action in self.actions.pop(day):
                     self._apply(action, session)
         self.today = _Today(session, self.equity)
+
+    def _charge_nights(self, nights: int) -> None:
+        """Charge what was borrowed since the last close: shares and dollars."""
+        model, book = self.setup.model, self.book
+        values = [
+            (symbol, book.position(symbol).market_value(self.marks[symbol]))
+            for symbol in book.held()
+        ]
+        costs = night_costs(
+            book.cash, values, model.borrow_rate, model.margin_rate, nights
+        )
+        book.charge(costs.total)
 
     def _apply(self, action: CorporateAction, session: Session) -> None:
         if action.dividend:
@@ -170,16 +186,26 @@ class _Run:
         self.curve.append((start, end, *amounts))
 
     def _fill(self, rows: Sequence[_Row]) -> None:
-        meetings: list[tuple[datetime, str, Quote]] = []
+        meetings: list[tuple[datetime, str, Quote, bool]] = []
         for row in rows:
             points = bar_frame.path(
                 row.open, row.high, row.low, row.close, row.start, row.end, row.volume
             )
-            for quote in self.setup.model.quotes(points):
-                meetings.append((quote.time, row.symbol, quote))
-        for time, symbol, quote in sorted(meetings, key=itemgetter(0, 1)):
+            quotes = self.setup.model.quotes(points)
+            meetings += [(quote.time, row.symbol, quote, True) for quote in quotes]
+            times = {quote.time for quote in quotes}
+            arrivals = {order.arrives for order in self.working[row.symbol]} - times
+            for arrives in arrivals:
+                # An order that comes between two prices meets the one that stands.
+                before = [quote for quote in quotes if quote.time < arrives < row.end]
+                meetings += [
+                    (arrives, row.symbol, replace(one, time=arrives), False)
+                    for one in before[-1:]
+                ]
+        for time, symbol, quote, is_new in sorted(meetings, key=itemgetter(0, 1)):
             for order in list(self.working[symbol]):
-                self._meet(order, quote, time)
+                if order.arrives == time or (is_new and order.arrives < time):
+                    self._meet(order, quote, time)
 
     def _meet(self, order: _Working, quote: Quote, time: datetime) -> None:
         met = match(order.resting, quote, self.setup.model, self.setup.seed)
@@ -306,7 +332,8 @@ class _Run:
             placed_at=end,
         )
         resting = RestingOrder(row.symbol, side, OrderType.MARKET, quantity)
-        self.working[row.symbol].append(_Working(record, resting))
+        arrives = end + self.setup.model.latency
+        self.working[row.symbol].append(_Working(record, resting, arrives))
 
     def close_session(self) -> None:
         """End a day: expire what it did not fill, and charge its fees."""

@@ -1,5 +1,6 @@
 """Each fault of the menu, seen from the client."""
 
+import json
 import time
 from typing import Any
 
@@ -7,6 +8,7 @@ import httpx
 import pytest
 from alpaca.common.exceptions import APIError
 from pydantic import ValidationError
+from websockets.sync.client import connect
 
 pytestmark = pytest.mark.integration
 
@@ -137,6 +139,60 @@ def test_a_fault_can_wait_for_one_order(trading: Any) -> None:
     strike(trading, "503", client_order_id="the one")
     assert place(trading, "another").status_code == 200
     assert place(trading, "the one").status_code == 503
+
+
+def test_a_fault_waits_for_an_order_wherever_a_request_names_it(trading: Any) -> None:
+    names = ("the named one", "a neighbor")
+    ids = [place(trading, name).json()["id"] for name in names]
+    by_name = "/v2/orders:by_client_order_id?client_order_id="
+    for method, paths in (
+        ("GET", [by_name + name for name in names]),
+        ("GET", [f"/v2/orders/{one}" for one in ids]),
+        ("DELETE", [f"/v2/orders/{one}" for one in ids]),
+    ):
+        strike(trading, "503", method=method, client_order_id="the named one")
+        assert trading.raw(method, paths[1]).status_code in (200, 204)
+        assert trading.raw(method, paths[0]).status_code == 503, paths[0]
+        assert trading.raw(method, "/v2/orders/none").status_code == 404
+
+
+def test_the_tape_tells_of_each_fault_and_what_it_struck(start: Any) -> None:
+    exchange = start(directory="taped")
+    exchange.control(advance_to="2026-09-14T14:00:00Z")
+    login = {"key_id": "paper", "secret_key": "paper"}
+    with connect(f"{exchange.stream_url}/stream", proxy=None) as stream:
+        for words in (
+            {"action": "authenticate", "data": login},
+            {"action": "listen", "data": {"streams": ["trade_updates"]}},
+        ):
+            stream.send(json.dumps(words))
+            stream.recv(timeout=20)
+        strike(exchange, "stream_duplicate", path="/stream", client_order_id="taped")
+        strike(exchange, "504_after_accepting", client_order_id="taped")
+        assert place(exchange, "taped").status_code == 504
+        exchange.control("/control/faults", kind="429", count=2, method="GET")
+        assert exchange.raw("GET", "/v2/clock").status_code == 429
+        exchange.raw("DELETE", "/control/faults", headers=AUTHORIZED)
+    exchange.stop()
+
+    tape = (exchange.directory / "tape.jsonl").read_text().splitlines()
+    lines = [json.loads(line) for line in tape]
+    # Each line says what it is of, and that is never lost to what it tells.
+    kinds = {line["kind"] for line in lines}
+    assert kinds == {"account", "clock", "fault", "menu", "order", "request"}
+    struck = {(one["fault"], one["struck"]) for one in lines if one["kind"] == "fault"}
+    assert struck == {
+        ("504_after_accepting", "POST /v2/orders"),
+        ("stream_duplicate", "event of taped"),
+        ("429", "GET /v2/clock"),
+    }
+    menu = [(one["fault"], one["is_on"]) for one in lines if one["kind"] == "menu"]
+    assert menu == [
+        ("stream_duplicate", True),
+        ("504_after_accepting", True),
+        ("429", True),
+        ("429", False),
+    ]
 
 
 def test_a_fault_without_count_strikes_until_it_is_removed(trading: Any) -> None:

@@ -88,6 +88,18 @@ async def test_the_protocol_answers_with_its_error_codes(
         assert (await heard(socket))["bars"] == ["*"]
         await socket.send('{"action":"unsubscribe","bars":["*"]}')
         assert (await heard(socket))["bars"] == []
+        many = [f"S{number}" for number in range(31)]
+        for symbols in (many[:30], many[:15]):
+            frame = {"action": "subscribe", "trades": symbols, "bars": many}
+            await socket.send(orjson.dumps(frame).decode())
+            assert (await heard(socket))["trades"] == sorted(many[:30])
+        # Trades and quotes count together, and what is refused changes nothing.
+        await socket.send(
+            orjson.dumps({"action": "subscribe", "quotes": many}).decode()
+        )
+        assert (await heard(socket))["code"] == 405
+        await socket.send('{"action":"subscribe","quotes":["S3"]}')
+        assert (await heard(socket))["quotes"] == ["S3"]
         async with websockets.connect(url, proxy=None) as second:
             await heard(second)
             await second.send(AUTH)

@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from websockets.sync.client import connect
 
 pytestmark = pytest.mark.integration
 
@@ -107,5 +108,43 @@ def test_every_answer_names_the_fill_model(start: Any, model: str) -> None:
     ):
         answer = exchange.raw(method, path, json={} if method == "POST" else None)
         assert (answer.status_code, answer.headers["x-fill-model"]) == (status, model)
+    for path in ("/health", "/openapi.json", "/control/clock"):
+        answer = exchange.raw("GET", path)
+        assert answer.headers["x-fill-model"] == model, path
+    for path in ("/stream", "/v2/iex"):
+        with connect(f"{exchange.stream_url}{path}", proxy=None) as stream:
+            assert stream.response is not None
+            assert stream.response.headers["x-fill-model"] == model
     refused = exchange.raw("GET", "/v2/account", headers={})
     assert (refused.status_code, refused.headers["x-fill-model"]) == (401, model)
+
+
+def test_health_says_whose_exchange_it_is(
+    start: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STACK_RUN_ID", "run-7")
+    exchange = start("--seed", "11")
+    answer = exchange.raw("GET", "/health", headers={})
+    assert answer.status_code == 200
+    assert answer.headers["x-stack-run"] == "run-7"
+    body = answer.json()
+    assert (body["status"], body["program"]) == ("ok", "paper_exchange")
+    assert (body["run"], body["seed"]) == ("run-7", 11)
+    assert body["directory"] == str(exchange.directory.resolve())
+
+
+def test_parts_are_left_out_when_they_are_not_wanted(exchange: Any) -> None:
+    exchange.control(advance_to=TEN)
+    price = last(exchange)
+    made = placed(
+        exchange,
+        order_class="bracket",
+        take_profit={"limit_price": cents(price * 2)},
+        stop_loss={"stop_price": cents(price / 2)},
+    ).json()
+    path = f"/v2/orders/{made['id']}"
+    for nested, count in (("", 2), ("?nested=True", 2), ("?nested=false", 0)):
+        legs = exchange.raw("GET", path + nested).json()["legs"]
+        assert len(legs or []) == count, nested
+    answer = exchange.raw("GET", f"{path}?nested=some")
+    assert (answer.status_code, answer.json()["code"]) == (422, 40010001)

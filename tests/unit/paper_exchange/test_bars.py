@@ -5,7 +5,7 @@ from itertools import islice
 import numpy as np
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -49,6 +49,8 @@ def columns(draw: st.DrawFn) -> Bars:
     )
 
 
+# A busy machine draws slowly, which says nothing of what is drawn.
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(columns())
 def test_columns_of_any_numbers_are_written_as_their_rows_are(made: Bars) -> None:
     rows = [row for _, row in made.rows()]

@@ -154,7 +154,9 @@ def test_a_call_that_is_not_met_in_two_days_freezes_for_ninety(
     assert sessions.days[5].day.isoformat() == "2026-03-09"
     assert standing.frozen_until == "2026-06-07"
     assert standing.is_frozen("2026-06-06") and not standing.is_frozen("2026-06-07")
-    assert close(standing, sessions, 6, "50000", "60000") is None
+    # No new call is made meanwhile, but the old one is not forgotten.
+    assert close(standing, sessions, 6, "50000", "60000") == "overdue"
+    assert close(standing, sessions, 7, "50000", "50000") is None
     assert Standing.from_record(standing.record()) == standing
 
 
@@ -167,6 +169,34 @@ def test_what_was_added_today_is_paid_to_a_half_by_the_evening(
     assert new.close(D(100_000), D(90_000), D(150_000), day, sessions) == "made"
     assert new.called == D(50_000)
     assert old.close(D(100_000), D(90_000), D(150_000), day, sessions) is None
+
+
+@pytest.mark.parametrize(
+    ("holdings", "equity", "closed"),
+    [
+        # 30 % of $100,000 and 30 % of $20,000 are needed.
+        ([("AMD", "1000", "100"), ("KO", "-500", "40")], "36000", []),
+        # 16,000 are missing at 30 a share.
+        ([("KO", "-500", "40"), ("AMD", "1000", "100")], "20000", [("AMD", "534")]),
+        # All of one, and 1,000 at 12 a share of the other.
+        (
+            [("AMD", "1000", "100"), ("KO", "-500", "40")],
+            "5000",
+            [("AMD", "1000"), ("KO", "84")],
+        ),
+        # A concentrated holding needs half its value: 25 a share.
+        ([("KO", "5000", "50")], "100000", [("KO", "1000")]),
+        # Parts of a share go with the last whole one.
+        ([("KO", "10.5", "2")], "-1", [("KO", "10.5")]),
+        ([], "-1", []),
+    ],
+)
+def test_the_broker_closes_what_the_equity_does_not_carry(
+    holdings: list[tuple[str, str, str]], equity: str, closed: list[tuple[str, str]]
+) -> None:
+    held = [(symbol, D(shares), D(price)) for symbol, shares, price in holdings]
+    expected = [(symbol, D(shares)) for symbol, shares in closed]
+    assert margin.reduction(held, D(equity)) == expected
 
 
 # On the exchange ----------------------------------------------------------------------
@@ -199,6 +229,22 @@ def trade(exchange: Exchange, account: Account, side: str, quantity: str) -> Any
             "qty": quantity,
             "type": "market",
             "time_in_force": "day",
+        },
+    )
+
+
+def limit(
+    exchange: Exchange, account: Account, side: str, quantity: str, price: str
+) -> Any:
+    return exchange.submit(
+        account,
+        {
+            "symbol": "KO",
+            "side": side,
+            "qty": quantity,
+            "type": "limit",
+            "limit_price": price,
+            "time_in_force": "gtc",
         },
     )
 
@@ -253,6 +299,8 @@ def test_a_call_that_is_missed_takes_margin_and_short_sales_away(
     assert shown(exchange, account, "maintenance_margin") == ["125000"]
     next_close(exchange)
     assert account.standing.called == D(25_000)
+    set_price(exchange, 50.0)
+    resting = limit(exchange, account, "sell", "100", "60")
     next_close(exchange)
     assert shown(exchange, account, "multiplier", "last_maintenance_margin") == [
         "4",
@@ -267,13 +315,46 @@ def test_a_call_that_is_missed_takes_margin_and_short_sales_away(
     tape = map(json.loads, lines)
     outcomes = [line["outcome"] for line in tape if line["kind"] == "margin_call"]
     assert outcomes == ["made", "missed"]
+    # A share less frees $25: the broker sells a thousand at the next open.
+    assert exchange.order(account, resting["id"]).status == "canceled"
+    (forced,) = exchange.orders_of(account)
+    assert forced.body()["position_intent"] == "sell_to_close"
+    assert (forced.status, forced.quantity) == ("accepted", D(1000))
     exchange.advance(exchange.sessions.next_open(exchange.now) + MINUTE)
     set_price(exchange, 50.0)
-    trade(exchange, account, "sell", "5000")
+    assert exchange.order(account, forced.id).status == "filled"
+    assert shown(exchange, account, "equity", "maintenance_margin") == [
+        "100000",
+        "100000",
+    ]
+    trade(exchange, account, "sell", "4000")
     assert shown(exchange, account, "cash", "buying_power") == ["100000", "100000"]
     with pytest.raises(ApiError) as refused:
         trade(exchange, account, "sell", "1")
     assert refused.value.message == "account is not allowed to short"
+
+
+def test_margin_that_is_still_missing_is_sold_for_at_every_close(build: Build) -> None:
+    exchange, account = opened(build)
+    trade(exchange, account, "buy", "5000")
+    for _ in range(3):
+        next_close(exchange)
+    exchange.advance(exchange.sessions.next_open(exchange.now) + MINUTE)
+    set_price(exchange, 40.0)
+    # 4,000 at $40 are left, and $50,000 of equity for the $80,000 they need.
+    assert account.quantity("KO") == 4000
+    assert shown(exchange, account, "equity", "maintenance_margin") == [
+        "50000",
+        "80000",
+    ]
+    next_close(exchange)
+    (forced,) = exchange.orders_of(account)
+    assert forced.quantity == 1500
+    exchange.advance(exchange.sessions.next_open(exchange.now) + MINUTE)
+    set_price(exchange, 40.0)
+    next_close(exchange)
+    assert account.quantity("KO") == 2500
+    assert exchange.orders_of(account) == []
 
 
 def test_a_day_trade_of_four_times_the_equity_is_forgiven_when_it_is_closed(

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from trading_core.costs import accrued_fees, daily_fees, schedule_on
+from trading_core.costs import accrued_fees, daily_fees, night_costs, schedule_on
 
 pytestmark = pytest.mark.unit
 D = Decimal
@@ -46,6 +46,17 @@ def test_a_day_is_summed_and_rounded_up_once() -> None:
     # sec 3 x 0.0206 = 0.0618, taf 3 x 0.00195 = 0.00585, cat 3 x 0.00003 = 0.00009
     assert (day.sec, day.taf, day.cat) == (D("0.07"), D("0.01"), D("0.01"))
     assert daily_fees(date(2026, 9, 17), []).total == 0
+
+
+def test_a_night_costs_what_is_borrowed_each_rounded_up() -> None:
+    held = [("KO", D(-10_000)), ("PEP", D(-1_000)), ("AMD", D(50_000))]
+    # A weekend of 0.3 %: 10,000 x 0.003 x 3 / 360 = 0.25, and 0.025 of the other.
+    weekend = night_costs(D(5_000), held, D("0.003"), D("0.0625"), 3)
+    assert dict(weekend.borrow) == {"KO": D("0.25"), "PEP": D("0.03")}
+    assert weekend.interest == 0 and weekend.total == D("0.28")
+    # 5,000 x 0.0625 / 360 = 0.868...
+    night = night_costs(D(-5_000), held[2:], D("0.003"), D("0.0625"), 1)
+    assert (dict(night.borrow), night.interest) == ({}, D("0.87"))
 
 
 def test_a_day_before_the_table_is_refused() -> None:

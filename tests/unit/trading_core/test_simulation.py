@@ -1,7 +1,7 @@
 """The backtest engine: fills worked by hand, and identities on random markets."""
 
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ FREE = Limits.of(
         LimitType.OVERNIGHT_ENTRIES: D(1),
     }
 )
+WIDE = Limits.of({kind: max(D(1), most) for kind, most in ACCOUNT_SEED.items()})
 
 
 class LevelParameters(Parameters):
@@ -267,6 +268,57 @@ def test_fees_are_charged_once_a_day_rounded_up() -> None:
     expected = daily_fees(date(2013, 10, 1), trades).total
     assert result.book.fees == expected > 0
     assert 0 < sum(e.fees for e in result.executions) <= expected
+
+
+def test_a_short_costs_its_borrow_fee_every_night() -> None:
+    short = Level.configured({"allow_short": True})
+    dear = replace(WHOLE, borrow_rate=D("0.36"))
+    result = run(hours(*[flat(80)] * 35), short, model=dear, limits=WIDE)
+    (fill,) = result.executions
+    assert (fill.side, fill.quantity) == ("sell", D(125))
+    # 125 x 80 x 0.36 / 360 = 10 a night; from Tuesday to Monday there are six.
+    assert result.book.fees == 60
+    assert result.book.cash == 100_000 + 125 * 80 - 60
+    assert result.equity["equity"][6] == 100_000
+    assert result.equity["equity"][7] == 100_000 - 10
+    assert result.equity["equity"][-1] == 100_000 - 60
+
+
+def test_borrowed_dollars_cost_interest_every_night() -> None:
+    whole = Level.configured({"max_position_size": 1.0})
+    dear = replace(WHOLE, margin_rate=D("0.36"))
+    # Decided at 101, bought at 110: 990 x 110 is 8,900 more than there is.
+    week = hours(flat(101), *[flat(110)] * 8)
+    result = run(week, whole, model=dear, limits=WIDE)
+    # 8,900 x 0.36 / 360
+    assert result.book.fees == D("8.90")
+    assert result.book.cash == D("-8908.90")
+
+
+def test_an_order_meets_the_price_that_stands_when_it_arrives() -> None:
+    frame = hours(flat(101), (102, 104, 100, 103))
+    quick = run(frame, model=replace(WHOLE, latency=timedelta(milliseconds=250)))
+    (fill,) = quick.executions
+    assert fill.price == 102
+    assert fill.time == new_york(1, 10) + timedelta(milliseconds=250)
+    # From 10:20 on the price stood at the low of the bar.
+    slow = run(frame, model=replace(WHOLE, latency=timedelta(minutes=30)))
+    (fill,) = slow.executions
+    assert (fill.price, fill.time) == (D(100), new_york(1, 10, 30))
+    # Behind the bar's last price it stands at the close.
+    slower = run(frame, model=replace(WHOLE, latency=timedelta(seconds=3590)))
+    (fill,) = slower.executions
+    assert (fill.price, fill.time) == (
+        D(103),
+        new_york(1, 10, 59) + timedelta(seconds=50),
+    )
+
+
+def test_an_order_of_the_close_has_arrived_by_the_next_open() -> None:
+    frame = hours(*[flat(95)] * 6, flat(101), flat(102))
+    result = run(frame, model=replace(WHOLE, latency=timedelta(minutes=5)))
+    (fill,) = result.executions
+    assert (fill.price, fill.time) == (D(102), new_york(2, 9, 30))
 
 
 def test_bars_before_the_first_trading_day_only_warm_up() -> None:

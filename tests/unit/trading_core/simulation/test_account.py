@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -31,6 +31,8 @@ MODELS = {
     "realistic": REALISTIC,
     "fees": replace(WHOLE, fees=True),
     "thin": replace(REALISTIC, participation=D("0.0207")),
+    "dear": replace(WHOLE, borrow_rate=D("0.37"), margin_rate=D("0.29")),
+    "late": replace(WHOLE, participation=D("0.02"), latency=timedelta(minutes=5)),
     "wide": replace(WHOLE, half_spread_bps=D("12.5"), slippage_bps=D("0.75")),
 }
 
