@@ -20,6 +20,7 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 from trading_chaos.oracle import MARK
 from trading_chaos.parts import Part, run
+from trading_chaos.plan import LISTENERS
 from trading_chaos.servers import Servers
 
 from trading_system.clock import monotonic, sleep
@@ -90,7 +91,7 @@ class Process:
 
 @dataclass
 class Cell:
-    """A seed's exchange, database, two executors and risk."""
+    """A seed's exchange, database, two executors, risk, and one who listens."""
 
     servers: Servers
     directory: Path
@@ -116,13 +117,18 @@ class Cell:
         self.engine: Engine = create_engine(
             self.url, pool_pre_ping=True, connect_args={"options": "-c timezone=UTC"}
         )
-        self.ports = {name: free_port() for name in ("exchange", "risk")}
+        self.ports = {name: free_port() for name in ("exchange", "risk", *LISTENERS)}
         self.ports |= {f"execution-{number}": free_port() for number in (1, 2)}
         self.http = httpx.Client(timeout=10, trust_env=False)
 
     # Processes --------------------------------------------------------------------
 
-    def open(self, crashes: Mapping[str, list[str]], symbols: tuple[str, ...]) -> None:
+    def open(
+        self,
+        crashes: Mapping[str, list[str]],
+        symbols: tuple[str, ...],
+        listener: str,
+    ) -> None:
         """Start everything at half an hour into the session, ready to trade."""
         self._start_exchange()
         self._fill_database(symbols)
@@ -131,6 +137,7 @@ class Cell:
             ("execution-1", "execution"),
             ("risk", "risk"),
             ("execution-2", "execution"),
+            (listener, listener),
         ):
             part = Part(
                 name,
@@ -256,6 +263,17 @@ class Cell:
             if process.part.name == "exchange":
                 self.until(self._exchange_answers, START, "no exchange any more")
                 self._put_faults()
+
+    def stand_still(self, seconds: float) -> None:
+        """Have everything stand still at once, as when a laptop is closed."""
+        asleep = [each for each in self.processes.values() if each.alive]
+        for process in asleep:
+            process.send(signal.SIGSTOP)
+        with self.servers.asleep():
+            sleep(seconds)
+        for process in asleep:
+            if process.asleep_until is None:
+                process.send(signal.SIGCONT)
 
     def _note_end(self, process: Process) -> None:
         assert process.process is not None

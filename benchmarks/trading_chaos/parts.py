@@ -18,8 +18,10 @@ import uvicorn
 from trading_chaos import mutants
 
 import paper_exchange.__main__ as exchange
+import trading_analytics.app
 import trading_execution.app
 import trading_execution.workers
+import trading_notification.app
 import trading_risk.app
 from trading_execution.adapters import alpaca, alpaca_stream, rate
 from trading_execution.domain.lookup import Patience
@@ -74,7 +76,9 @@ def run(part: Part, crash_at: str, jump: "Synchronized[float]") -> None:
     if part.mutant is not None:
         mutants.MUTANTS[part.mutant].apply()
     create: Callable[[], Any] = {
+        "analytics": trading_analytics.app.create,
         "execution": trading_execution.app.create,
+        "notification": trading_notification.app.create,
         "risk": trading_risk.app.create,
     }[part.program]
     app = create()

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import redis
 from psycopg2 import OperationalError
 
@@ -69,6 +70,28 @@ class Servers:
         self._valkey.kill()
         self._valkey.wait()
         self.start()
+
+    @contextmanager
+    def asleep(self) -> Iterator[None]:
+        """Have both stand still, with every process that serves a connection."""
+        stopped: list[psutil.Process] = []
+        for server in (self._postgres, self._valkey):
+            with suppress(psutil.NoSuchProcess):
+                assert server is not None
+                parent = psutil.Process(server.pid)
+                # The parent first: nobody is born while the others are stopped.
+                parent.suspend()
+                stopped.append(parent)
+                for child in parent.children(recursive=True):
+                    with suppress(psutil.NoSuchProcess):
+                        child.suspend()
+                        stopped.append(child)
+        try:
+            yield
+        finally:
+            for each in reversed(stopped):
+                with suppress(psutil.NoSuchProcess):
+                    each.resume()
 
     def disturb_valkey(self, how: str) -> None:
         """Forget everything, hang for a while, or cut off whoever listens."""

@@ -1,7 +1,7 @@
 """Seeds of kills and lies: whatever happens, the books equal the exchange's tape."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -19,10 +19,10 @@ pytestmark = [
     ),
 ]
 
-SEEDS = range(4, 12)
-"""Every profile under slow and under fast kills."""
+SEEDS = (5, 6, 7, 8, 9, 11, 13, 14)
+"""Every profile under slow kills, and three of them under fast ones."""
 
-MORE = range(12, 32)
+MORE = range(15, 55)
 AT_A_TIME = 2
 
 CERTAIN = ("random id", "POST retried", "no record")
@@ -36,7 +36,7 @@ def servers() -> Iterator[list[Servers]]:
         yield [stack.enter_context(running_servers()) for _ in range(AT_A_TIME)]
 
 
-def hold(servers: list[Servers], seeds: range) -> Report:
+def hold(servers: list[Servers], seeds: Iterable[int]) -> Report:
     total = Report()
     for verdict in verdicts(servers, seeds):
         total.add(verdict)
@@ -73,5 +73,5 @@ def test_a_seed_is_the_same_plan_every_time() -> None:
 
 
 def test_all_profiles_meet_all_kill_rates() -> None:
-    met = {(plan.profile, plan.rate) for plan in map(draw, range(12))}
+    met = {(plan.profile, plan.rate) for plan in map(draw, range(15))}
     assert met == {(profile, rate) for profile in PROFILES for rate in RATES}
