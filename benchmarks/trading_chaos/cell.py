@@ -98,6 +98,8 @@ class Cell:
     name: str
     made: BaseContext
     mutant: str | None = None
+    hurried: bool = True
+    """Whether the programs' patience with each other is cut."""
     processes: dict[str, Process] = field(default_factory=dict)
     faults: list[dict[str, Any]] = field(default_factory=list)
     hits: Counter[str] = field(default_factory=Counter)
@@ -146,6 +148,7 @@ class Cell:
                 self.directory / f"{name}.log",
                 self._environment(name),
                 mutant=self.mutant,
+                hurried=self.hurried,
             )
             self.processes[name] = Process(part, list(crashes.get(name, ())))
             self.processes[name].start(self.made, self.jump)
@@ -210,7 +213,7 @@ class Cell:
                     ),
                     {"key": key, "value": value},
                 )
-            for day in range(3):
+            for day in range(5):
                 begins = opens + timedelta(days=day)
                 connection.execute(
                     text(

@@ -59,6 +59,7 @@ class Part:
     environment: dict[str, str] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
     mutant: str | None = None
+    hurried: bool = True
 
 
 def run(part: Part, crash_at: str, jump: "Synchronized[float]") -> None:
@@ -70,7 +71,8 @@ def run(part: Part, crash_at: str, jump: "Synchronized[float]") -> None:
     os.environ[VARIABLE] = crash_at
     if part.program == "exchange":
         sys.exit(exchange.main(part.arguments))
-    _hurry()
+    if part.hurried:
+        _hurry()
     _let_the_clock_jump(jump)
     _add_crash_points()
     if part.mutant is not None:

@@ -5,7 +5,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -166,7 +166,7 @@ class Servers:
 
 
 @contextmanager
-def running_servers() -> Iterator[Servers]:
+def running_servers(settings: Mapping[str, str] = SETTINGS) -> Iterator[Servers]:
     """Yield both servers, in a directory of their own that is removed at the end."""
     root = Path(tempfile.mkdtemp(prefix="trading-chaos-"))
     # PostgreSQL may run as another account, which must reach its own directory.
@@ -175,7 +175,7 @@ def running_servers() -> Iterator[Servers]:
     servers = Servers(
         root,
         PostgresServer(
-            data, free_port(), secrets.token_hex(16), postgres_account(data), SETTINGS
+            data, free_port(), secrets.token_hex(16), postgres_account(data), settings
         ),
         ValkeyServer(root / "valkey", free_port(), secrets.token_hex(16)),
     )
