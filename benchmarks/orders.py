@@ -1,8 +1,8 @@
 """Orders through the whole protocol: how many a second, how long, and after a kill.
 
 `python benchmarks/orders.py [--bursts N] [--kills N]` starts PostgreSQL, Valkey, the
-paper exchange, risk and two executors, all as they are shipped, and plays strategies:
-120 signals at once to buy, then as many to sell. Every signal must become one order
+paper exchange, and risk and execution twice each, all as they are shipped, and plays
+strategies: 120 signals at once to buy, then as many to sell. Every signal must become one order
 that is filled, and at the end nothing may be held and the judge of `trading-chaos`
 must find nothing, or no figure is printed.
 
@@ -337,6 +337,7 @@ class Bench:
         )
 
 
+TWICE = ("execution", "risk")
 VICTIMS = ("execution", "risk", "exchange", "postgres", "valkey")
 
 
@@ -454,7 +455,7 @@ def after_kills(recoveries: dict[str, list[Recovery]]) -> Table:
         clear = float(np.percentile([each.clear for each in found], 95))
         trading = float(np.percentile([each.trading for each in found], 95))
         shown.add_row(
-            "both executors" if victim == "execution" else victim,
+            f"{victim}, both of it" if victim in TWICE else victim,
             str(len(found)),
             f"{statistics.median(each.away for each in found):.1f}",
             f"{clear:.1f}",

@@ -42,6 +42,9 @@ USUAL, SLOWEST = 2.0, 4.0
 all that a seed does is stretched by as much as it takes longer, up to so many times."""
 
 
+RISKS = ("risk", "risk-2")
+"""Both answer; people ask one or the other."""
+
 REPLACING = 3.0
 """Seconds for which a person goes on asking for an order to be replaced."""
 
@@ -265,7 +268,8 @@ class Campaign:
             price = round(self.cell.closes[symbol] * (1 - below), 2)
             wanted |= {"order_type": "limit", "limit_price": str(price)}
         key = {"Idempotency-Key": f"chaos-{act.detail['number']:06d}"}
-        answer = self.cell.ask("POST", "risk", "/manual-orders", wanted, headers=key)
+        risk = RISKS[act.detail["number"] % 2]
+        answer = self.cell.ask("POST", risk, "/manual-orders", wanted, headers=key)
         if answer is not None and answer.is_success:
             self.by_hand[act.detail["number"]] = answer.json()
 
@@ -282,7 +286,7 @@ class Campaign:
                     wanted["quantity"] = str(quantity)
                 answer = self.cell.ask(
                     "POST",
-                    "risk",
+                    RISKS[step % 2],
                     f"/orders/{old['order_id']}/replace",
                     wanted,
                     headers={"Idempotency-Key": f"chaos-{number:06d}-{step}"},

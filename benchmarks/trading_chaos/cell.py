@@ -91,7 +91,7 @@ class Process:
 
 @dataclass
 class Cell:
-    """A seed's exchange, database, two executors, risk, and one who listens."""
+    """A seed's exchange, database, executors and risk, two of each, and a listener."""
 
     servers: Servers
     directory: Path
@@ -119,7 +119,8 @@ class Cell:
         self.engine: Engine = create_engine(
             self.url, pool_pre_ping=True, connect_args={"options": "-c timezone=UTC"}
         )
-        self.ports = {name: free_port() for name in ("exchange", "risk", *LISTENERS)}
+        names = ("exchange", "risk", "risk-2", *LISTENERS)
+        self.ports = {name: free_port() for name in names}
         self.ports |= {f"execution-{number}": free_port() for number in (1, 2)}
         self.http = httpx.Client(timeout=10, trust_env=False)
 
@@ -139,6 +140,7 @@ class Cell:
             ("execution-1", "execution"),
             ("risk", "risk"),
             ("execution-2", "execution"),
+            ("risk-2", "risk"),
             (listener, listener),
         ):
             part = Part(

@@ -48,6 +48,7 @@ VICTIMS = {
     "execution-1": 6,
     "execution-2": 3,
     "risk": 3,
+    "risk-2": 2,
     "exchange": 2,
     "listener": 2,
     "valkey": 1,
@@ -121,6 +122,7 @@ def draw(seed: int) -> Plan:
         "execution-1": first + _crashes(dice, starts, cancels),
         "execution-2": _crashes(dice, starts, cancels),
         "risk": [f"{name}:{dice.choice((1, 3, 9))}" for name in OFTEN[-2:]],
+        "risk-2": [f"mid_batch:{dice.choice((1, 3, 9))}"],
         listener: [f"mid_batch:{dice.choice((1, 3, 9))}"],
     }
     acts.sort(key=lambda act: act.at)
@@ -231,7 +233,8 @@ def _mishaps(dice: random.Random) -> list[Act]:
 
 def _how(dice: random.Random, what: str) -> dict[str, Any]:
     if what == "sleep":
-        victim = dice.choice(("execution-1", "execution-2", "risk", "exchange"))
+        awake = ("execution-1", "execution-2", "risk", "risk-2", "exchange")
+        victim = dice.choice(awake)
         return {"victim": victim, "seconds": dice.uniform(0.5, 2.5)}
     if what == "laptop sleep":
         return {"seconds": dice.choice((0.5, 1.5, 4.0))}
