@@ -2,9 +2,9 @@
 
 `python benchmarks/orders.py [--bursts N] [--kills N]` starts PostgreSQL, Valkey, the
 paper exchange, and risk and execution twice each, all as they are shipped, and plays
-strategies: 120 signals at once to buy, then as many to sell. Every signal must become one order
-that is filled, and at the end nothing may be held and the judge of `trading-chaos`
-must find nothing, or no figure is printed.
+strategies: 120 signals at once to buy, then as many to sell. Every signal must become
+one order that is filled, and at the end nothing may be held and the judge of
+`trading-chaos` must find nothing, or no figure is printed.
 
 Half of the bursts are written with commits that wait for the disk and half without:
 the difference is PostgreSQL's commit. Then each part is killed in the middle of ten
@@ -79,7 +79,8 @@ join shared.events a on a.topic = 'risk.order_approved'
 join execution.submit_attempts t on t.order_id = o.order_id and t.attempt = 1
 join lateral (select min(recorded_at) as recorded_at from execution.trades x
   where x.order_id = o.order_id) e on true
-where o.status = 'FILLED' and o.signal_id = any(cast(:signals as uuid[]))
+where o.status = 'FILLED' and o.submitted_at is not null
+  and o.signal_id = any(cast(:signals as uuid[]))
 """
 
 FLUSHED = """
