@@ -42,6 +42,13 @@ USUAL, SLOWEST = 2.0, 4.0
 all that a seed does is stretched by as much as it takes longer, up to so many times."""
 
 
+RISKS = ("risk", "risk-2")
+"""Both answer; people ask one or the other."""
+
+REPLACING = 3.0
+"""Seconds for which a person goes on asking for an order to be replaced."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What became of a seed."""
@@ -73,6 +80,7 @@ class Campaign:
     rest: float = REST
     by_hand: dict[int, dict[str, Any]] = field(default_factory=dict)
     halts: int = 0
+    replacements: int = 0
 
     def __post_init__(self) -> None:
         self.database = Database(self.cell.engine, Transaction)
@@ -80,8 +88,10 @@ class Campaign:
             "signals": self._signals,
             "by hand": self._by_hand,
             "cancel by hand": self._cancel_by_hand,
+            "replace by hand": self._replace_by_hand,
             "kill": self._kill,
             "sleep": self._sleep,
+            "laptop sleep": self._laptop_sleep,
             "jump": self._jump,
             "market jump": self._market_jump,
             "halt": self._halt,
@@ -90,7 +100,7 @@ class Campaign:
             "connections": self._end_connections,
         }
         # These end processes or servers: one after the other, by one thread.
-        self._here = frozenset(("kill", "sleep", "jump"))
+        self._here = frozenset(("kill", "sleep", "laptop sleep", "jump"))
 
     def disturb(self) -> None:
         """Work and be disturbed, as planned."""
@@ -140,7 +150,7 @@ class Campaign:
         close = self.cell.opened + timedelta(days=1, hours=6, minutes=1)
         cell.control("clock", advance_to=close.isoformat())
         cell.control("clock", run=SPEED)
-        self._settled(oracle.UNENDED, "not at rest after the close")
+        self._settled(oracle.unended(self.plan.listener), "not at rest after the close")
         self._compared()
         return monotonic() - began
 
@@ -258,9 +268,36 @@ class Campaign:
             price = round(self.cell.closes[symbol] * (1 - below), 2)
             wanted |= {"order_type": "limit", "limit_price": str(price)}
         key = {"Idempotency-Key": f"chaos-{act.detail['number']:06d}"}
-        answer = self.cell.ask("POST", "risk", "/manual-orders", wanted, headers=key)
+        risk = RISKS[act.detail["number"] % 2]
+        answer = self.cell.ask("POST", risk, "/manual-orders", wanted, headers=key)
         if answer is not None and answer.is_success:
             self.by_hand[act.detail["number"]] = answer.json()
+
+    def _replace_by_hand(self, act: Act) -> None:
+        """Ask for an order to be different, until it is taken or can be no more."""
+        number, step = act.detail["number"], act.detail["step"]
+        until = monotonic() + REPLACING * self.pace
+        while monotonic() < until:
+            old = self.by_hand.get(number, {})
+            if old.get("order_id"):
+                price = self.cell.closes[old["symbol"]] * (1 - act.detail["below"])
+                wanted = {"limit_price": str(round(price, 2)), "reason": "chaos"}
+                if quantity := act.detail["quantity"]:
+                    wanted["quantity"] = str(quantity)
+                answer = self.cell.ask(
+                    "POST",
+                    RISKS[step % 2],
+                    f"/orders/{old['order_id']}/replace",
+                    wanted,
+                    headers={"Idempotency-Key": f"chaos-{number:06d}-{step}"},
+                )
+                if answer is not None and answer.is_success:
+                    if answer.json().get("order_id"):
+                        self.by_hand[number] = answer.json()
+                        self.replacements += 1
+                    return
+            # Not at the broker yet, or the change before is still under way.
+            sleep(0.2)
 
     def _cancel_by_hand(self, act: Act) -> None:
         order = self.by_hand.get(act.detail["number"], {}).get("order_id")
@@ -288,6 +325,10 @@ class Campaign:
             process.send(signal.SIGSTOP)
             process.asleep_until = monotonic() + act.detail["seconds"]
             self.cell.kills["sleep"] += 1
+
+    def _laptop_sleep(self, act: Act) -> None:
+        self.cell.stand_still(act.detail["seconds"])
+        self.cell.kills["laptop sleep"] += 1
 
     def _jump(self, act: Act) -> None:
         self.cell.jump.value += act.detail["seconds"]
@@ -349,13 +390,13 @@ def run_seed(
     try:
         if mutant is not None:
             MUTANTS[mutant].change(cell.engine)
-        cell.open(plan.crashes, SYMBOLS)
+        cell.open(plan.crashes, SYMBOLS, plan.listener)
         campaign.disturb()
         try:
             settled = campaign.come_to_rest()
         except TimeoutError as error:
             violations.append(f"rest: {error}")
-        judged = oracle.judge(cell)
+        judged = oracle.judge(cell, plan.listener)
         violations += judged.violations
     except (TimeoutError, RuntimeError, httpx.HTTPError) as error:
         violations.append(f"broken: {type(error).__name__}: {error}"[:1500])
@@ -372,7 +413,12 @@ def run_seed(
         plan.profile,
         plan.rate,
         violations,
-        {**judged.counted, "signals": campaign.signals, "halts": campaign.halts},
+        {
+            **judged.counted,
+            "signals": campaign.signals,
+            "halts": campaign.halts,
+            "replacements asked for": campaign.replacements,
+        },
         cell.kills,
         cell.hits,
         judged.faults,

@@ -20,6 +20,7 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 from trading_chaos.oracle import MARK
 from trading_chaos.parts import Part, run
+from trading_chaos.plan import LISTENERS
 from trading_chaos.servers import Servers
 
 from trading_system.clock import monotonic, sleep
@@ -90,13 +91,15 @@ class Process:
 
 @dataclass
 class Cell:
-    """A seed's exchange, database, two executors and risk."""
+    """A seed's exchange, database, executors and risk, two of each, and a listener."""
 
     servers: Servers
     directory: Path
     name: str
     made: BaseContext
     mutant: str | None = None
+    hurried: bool = True
+    """Whether the programs' patience with each other is cut."""
     processes: dict[str, Process] = field(default_factory=dict)
     faults: list[dict[str, Any]] = field(default_factory=list)
     hits: Counter[str] = field(default_factory=Counter)
@@ -116,13 +119,19 @@ class Cell:
         self.engine: Engine = create_engine(
             self.url, pool_pre_ping=True, connect_args={"options": "-c timezone=UTC"}
         )
-        self.ports = {name: free_port() for name in ("exchange", "risk")}
+        names = ("exchange", "risk", "risk-2", *LISTENERS)
+        self.ports = {name: free_port() for name in names}
         self.ports |= {f"execution-{number}": free_port() for number in (1, 2)}
         self.http = httpx.Client(timeout=10, trust_env=False)
 
     # Processes --------------------------------------------------------------------
 
-    def open(self, crashes: Mapping[str, list[str]], symbols: tuple[str, ...]) -> None:
+    def open(
+        self,
+        crashes: Mapping[str, list[str]],
+        symbols: tuple[str, ...],
+        listener: str,
+    ) -> None:
         """Start everything at half an hour into the session, ready to trade."""
         self._start_exchange()
         self._fill_database(symbols)
@@ -131,6 +140,8 @@ class Cell:
             ("execution-1", "execution"),
             ("risk", "risk"),
             ("execution-2", "execution"),
+            ("risk-2", "risk"),
+            (listener, listener),
         ):
             part = Part(
                 name,
@@ -139,6 +150,7 @@ class Cell:
                 self.directory / f"{name}.log",
                 self._environment(name),
                 mutant=self.mutant,
+                hurried=self.hurried,
             )
             self.processes[name] = Process(part, list(crashes.get(name, ())))
             self.processes[name].start(self.made, self.jump)
@@ -203,7 +215,7 @@ class Cell:
                     ),
                     {"key": key, "value": value},
                 )
-            for day in range(3):
+            for day in range(5):
                 begins = opens + timedelta(days=day)
                 connection.execute(
                     text(
@@ -256,6 +268,17 @@ class Cell:
             if process.part.name == "exchange":
                 self.until(self._exchange_answers, START, "no exchange any more")
                 self._put_faults()
+
+    def stand_still(self, seconds: float) -> None:
+        """Have everything stand still at once, as when a laptop is closed."""
+        asleep = [each for each in self.processes.values() if each.alive]
+        for process in asleep:
+            process.send(signal.SIGSTOP)
+        with self.servers.asleep():
+            sleep(seconds)
+        for process in asleep:
+            if process.asleep_until is None:
+                process.send(signal.SIGCONT)
 
     def _note_end(self, process: Process) -> None:
         assert process.process is not None

@@ -2,7 +2,8 @@
 
 `trading-chaos --seeds 200` runs seeds and judges them, `--seed 17` one of them again,
 `trading-chaos mutants` shows that each defect put in on purpose is found, and
-`trading-chaos simulate --flows 1000000` runs orders through a simulated broker.
+`trading-chaos simulate --flows 1000000` runs orders through a simulated broker. With
+`--note FILE` a run is noted; `trading-chaos report --note FILE` adds such runs up.
 """
 
 import argparse
@@ -24,10 +25,15 @@ MUTANT_SEEDS = 20
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was asked for; 0 when all of it held."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.what == "report" and not (options.note and options.note.exists()):
+        parser.error("report needs --note and the file that runs were noted in")
     if options.what == "simulate":
         first = options.first
         return simulation.main(options.flows, first, options.jobs)
+    if options.what == "report":
+        return _noted(options.note)
     with ExitStack() as stack:
         servers = [stack.enter_context(running_servers()) for _ in range(options.jobs)]
         if options.what == "mutants":
@@ -36,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             seeds: Iterable[int] = [options.seed]
         else:
             seeds = range(options.first, options.first + options.seeds)
-        return _seeds(servers, seeds, options.keep)
+        return _seeds(servers, seeds, options.keep, options.note)
 
 
 def verdicts(
@@ -72,13 +78,32 @@ def _pool(workers: int) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def _seeds(servers: Sequence[Servers], seeds: Iterable[int], keep: Path) -> int:
+def _seeds(
+    servers: Sequence[Servers],
+    seeds: Iterable[int],
+    keep: Path,
+    notes: Path | None = None,
+) -> int:
     total = report.Report()
     for verdict in verdicts(servers, seeds, keep):
         total.add(verdict)
+        if notes is not None:
+            report.note(notes, verdict)
         print(report.line_of(verdict), *report.details(verdict), sep="\n", flush=True)
+    return _said(total)
+
+
+def _said(total: report.Report) -> int:
     print(*total.lines(), sep="\n")
     return int(bool(total.violated or total.missed()))
+
+
+def _noted(notes: Path) -> int:
+    """Report what several runs have noted as if it had been one."""
+    total = report.Report()
+    for verdict in report.noted(notes):
+        total.add(verdict)
+    return _said(total)
 
 
 def caught_at(servers: Servers, mutant: str, first: int = 0) -> Verdict | None:
@@ -126,12 +151,14 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("what", nargs="?", choices=("seeds", "mutants", "simulate"), default="seeds")
+    kinds = ("seeds", "mutants", "simulate", "report")
+    add("what", nargs="?", choices=kinds, default="seeds")
     add("--seeds", type=int, default=8, help="how many seeds")
     add("--first", type=int, default=0, help="the first seed")
     add("--seed", type=int, help="one seed again")
     add("--jobs", type=int, default=1, help="seeds at a time, each with own servers")
     add("--keep", type=Path, default=Path("chaos-out"), help="where traces are kept")
+    add("--note", type=Path, help="the file that verdicts are noted in, to be added up")
     add("--mutant", action="append", choices=sorted(MUTANTS), help="only this one")
     add("--flows", type=int, default=1_000_000, help="orders to simulate")
     return parser

@@ -29,18 +29,41 @@ UNCLEAR = {
 }
 """What must be zero before the market may close."""
 
-UNENDED = {
-    "orders that have not ended": "select count(*) from execution.orders"
-    " where closed_at is null",
-    "staged events": "select count(*) from shared.event_staging",
-    "unread events": "select count(*) from shared.events e join"
-    " (values ('execution', array['risk.order_approved',"
-    " 'risk.trading_state_changed']), ('risk', array['execution.order_closed',"
-    " 'execution.order_accepted', 'strategy.signal_generated'])) heard(who, topics)"
-    " on e.topic = any(heard.topics) where not exists (select from shared.inbox i"
-    " where i.consumer = heard.who and i.event_id = e.event_id)",
+HEARD = {
+    "execution": ("risk.order_approved", "risk.trading_state_changed"),
+    "risk": (
+        "execution.order_closed",
+        "execution.order_accepted",
+        "strategy.signal_generated",
+    ),
+    "analytics": ("execution.order_filled",),
+    "notification": (
+        "execution.order_filled",
+        "execution.order_closed",
+        "execution.order_unresolved",
+        "risk.order_denied",
+        "risk.trading_state_changed",
+    ),
 }
-"""What must be zero when everything is at rest."""
+"""What each consumer must have handled of what a seed says."""
+
+
+def unended(listener: str) -> dict[str, str]:
+    """Return what must be zero when everything is at rest."""
+    unread = {
+        f"events that {who} has not read": "select count(*) from shared.events e"
+        f" where e.topic in ({', '.join(map(repr, HEARD[who]))}) and not exists"
+        f" (select from shared.inbox i where i.consumer = '{who}'"
+        " and i.event_id = e.event_id)"
+        for who in ("execution", "risk", listener)
+    }
+    return {
+        "orders that have not ended": "select count(*) from execution.orders"
+        " where closed_at is null",
+        "staged events": "select count(*) from shared.event_staging",
+        **unread,
+    }
+
 
 BAR = """
 insert into data_ingestion.market_data (symbol, timeframe, timestamp, feed, open, high,
@@ -48,6 +71,12 @@ insert into data_ingestion.market_data (symbol, timeframe, timestamp, feed, open
 values (:symbol, :timeframe, :start, 'iex', :close, :close, :close, :close, 1000, :end,
   :end, 'chaos') on conflict do nothing
 """
+
+ENDS = ("filled", "canceled", "expired", "rejected", "replaced")
+"""How an order can end at the broker."""
+
+OURS = {"REPLACED": "CANCELED"}
+"""What a status of the broker's is called here, where it is called otherwise."""
 
 LIMIT = Decimal("0.10")
 """The account's limit on one symbol, as a share of what it is worth."""
@@ -92,7 +121,7 @@ class Tape:
         return (line for line in self.lines if line["kind"] == kind)
 
 
-def judge(cell: "Cell") -> Judgement:
+def judge(cell: "Cell", listener: str) -> Judgement:
     """Return every violation of a seed that has come to rest."""
     path = cell.directory / "exchange" / "tape.jsonl"
     tape = Tape([json.loads(line) for line in path.read_text().splitlines()])
@@ -104,11 +133,13 @@ def judge(cell: "Cell") -> Judgement:
             ("O2", _one_order_for_each_approval(connection, tape)),
             ("O3", _orders_end_as_at_the_broker(connection, tape)),
             ("O3", _terminals_are_true(connection, tape)),
+            ("O3", _replacements_are_one_chain(connection, tape)),
             ("O4", _books_equal_the_tape(connection, tape, cell)),
             ("O5", _exposure_stays_in_its_limit(tape, cell)),
             ("O6", _nothing_is_claimed_while_halted(connection)),
             ("O6", _no_entry_leaves_after_a_halt(tape)),
-            ("O7", _log_is_whole(connection)),
+            ("O7", _log_is_whole(connection, listener)),
+            ("O7", _LISTENED[listener](connection)),
             ("O9", _audit_holds(connection)),
             ("O10", _no_secret_is_told(cell)),
         ):
@@ -137,6 +168,8 @@ def judge(cell: "Cell") -> Judgement:
             "denied": "select count(*) from risk_management.risk_outcomes"
             " where order_id is null",
             "epochs": "select max(epoch) from execution.executor",
+            "replacements": "select count(*) from execution.orders"
+            " where replaces_order_id is not null and broker_order_id is not null",
         }.items():
             judged.counted[name] = int(connection.scalar(text(query)) or 0)
     return judged
@@ -205,8 +238,7 @@ def _one_order_for_each_approval(connection: Connection, tape: Tape) -> Iterator
     calls = Counter(
         line["body"].get("client_order_id")
         for line in tape.of("request")
-        if (line["method"], line["path"]) == ("POST", "/v2/orders")
-        and isinstance(line.get("body"), dict)
+        if _places(line) and isinstance(line.get("body"), dict)
     )
     for client, number in calls.items():
         attempts = ours[client][4] if client in ours else 0
@@ -215,6 +247,12 @@ def _one_order_for_each_approval(connection: Connection, tape: Tape) -> Iterator
     for client, row in ours.items():
         if row[1] is not None and client not in taken:
             yield f"{client} is not at the broker, and {row[2]} here"
+
+
+def _places(line: dict[str, Any]) -> bool:
+    """Say whether a request places an order, alone or in another's place."""
+    method, path = line["method"], line["path"]
+    return (method, path) == ("POST", "/v2/orders") or method == "PATCH"
 
 
 def _orders_end_as_at_the_broker(connection: Connection, tape: Tape) -> Iterator[str]:
@@ -250,7 +288,7 @@ def _orders_end_as_at_the_broker(connection: Connection, tape: Tape) -> Iterator
         if filled != executed[broker]:
             yield f"{client} filled {filled} here and {executed[broker]} on the tape"
         said = last[broker]["status"] if broker in last else "unknown"
-        if said.upper() != status:
+        if OURS.get(said.upper(), said.upper()) != status:
             yield f"{client} is {status} here and {said} at the broker"
 
 
@@ -273,6 +311,43 @@ def _terminals_are_true(connection: Connection, tape: Tape) -> Iterator[str]:
             yield f"{row[0]} was attempted, and called NOT_SENT"
         elif row[0] in lived:
             yield f"{row[0]} was called REJECTED, and the broker took it"
+
+
+def _replacements_are_one_chain(connection: Connection, tape: Tape) -> Iterator[str]:
+    """An order is replaced once, by the order of ours that says so, and no more is
+    bought or sold by both together than one of them was for.
+    """
+    ours = {
+        row[0]: row
+        for row in _rows(
+            connection,
+            "select n.broker_order_id, o.broker_order_id, n.client_order_id,"
+            " greatest(n.quantity, o.quantity), o.filled_quantity + n.filled_quantity"
+            " from execution.orders n join execution.orders o"
+            " on o.order_id = n.replaces_order_id where n.broker_order_id is not null",
+        )
+    }
+    successors: dict[str, str] = {}
+    before: dict[str, Any] | None = None
+    for line in tape.of("order"):
+        if before is not None and before["event"] == "replaced":
+            # The exchange commits both steps together.
+            if line["event"] != "pending_new":
+                yield f"{before['client_order_id']} was replaced by no order"
+            elif before["id"] in successors.values():
+                yield f"{before['client_order_id']} was replaced twice"
+            else:
+                successors[line["id"]] = before["id"]
+        before = line
+    for new in sorted(successors.keys() ^ ours.keys()):
+        where = "on the tape alone" if new in successors else "here alone"
+        yield f"{new} stands in another's place {where}"
+    for new in successors.keys() & ours.keys():
+        _, old, client, most, filled = ours[new]
+        if old != successors[new]:
+            yield f"{client} replaced {successors[new]}, and {old} here"
+        if filled > most:
+            yield f"{client} and its old order filled {filled} of {most}"
 
 
 def _books_equal_the_tape(
@@ -316,7 +391,7 @@ def _exposure_stays_in_its_limit(tape: Tape, cell: "Cell") -> Iterator[str]:
         elif line["kind"] == "order":
             left = Decimal(line["order_qty"]) - Decimal(line["filled_qty"])
             symbol, side = line["symbol"], line["side"]
-            if line["status"] in ("filled", "canceled", "expired", "rejected"):
+            if line["status"] in ENDS:
                 still_open.pop(line["id"], None)
                 continue
             still_open[line["id"]] = symbol, side, left
@@ -370,7 +445,7 @@ def _no_entry_leaves_after_a_halt(tape: Tape) -> Iterator[str]:
                 yield f"{entries} entries were taken after a halt, at {line['time']}"
 
 
-def _log_is_whole(connection: Connection) -> Iterator[str]:
+def _log_is_whole(connection: Connection, listener: str) -> Iterator[str]:
     for row in _rows(
         connection,
         "select topic, key, count(*), max(key_version) from shared.events"
@@ -383,9 +458,70 @@ def _log_is_whole(connection: Connection) -> Iterator[str]:
         " where status <> 'replayed'",
     ):
         yield f"{row[0]} has a letter about {row[1]} {row[2]}, {row[3]}: {row[4]}"
-    for name, query in UNENDED.items():
+    for name, query in unended(listener).items():
         if left := connection.scalar(text(query)):
             yield f"{name}: {left}"
+
+
+def _each_round_trip_is_told_once(connection: Connection) -> Iterator[str]:
+    """What analytics made of the executions equals what they come to when counted."""
+    held: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    closed: Counter[tuple[str, str]] = Counter()
+    for row in _rows(
+        connection,
+        "select strategy, symbol, side, quantity from execution.trades"
+        " order by timestamp, broker_order_id, cumulative_quantity",
+    ):
+        pair = row[0], row[1]
+        held[pair] += row[3] if row[2] == "buy" else -row[3]
+        closed[pair] += not held[pair]
+    for what, query, expected in (
+        (
+            "open round trips",
+            "select strategy, symbol, count(*) from analytics.round_trips"
+            " where exit_time is null group by 1, 2",
+            {pair: 1 for pair, quantity in held.items() if quantity},
+        ),
+        (
+            "closed round trips",
+            "select strategy, symbol, count(*) from analytics.round_trips"
+            " where exit_time is not null group by 1, 2",
+            +closed,
+        ),
+        (
+            "round trips told of",
+            "select payload->>'strategy', payload->>'symbol', count(*)"
+            " from shared.events where topic = 'analytics.round_trip_closed'"
+            " group by 1, 2",
+            +closed,
+        ),
+    ):
+        found = {(row[0], row[1]): row[2] for row in _rows(connection, query)}
+        if found != dict(expected):
+            yield f"{what}: {found}, by the executions {dict(expected)}"
+
+
+def _each_filled_order_is_told_once(connection: Connection) -> Iterator[str]:
+    told = connection.scalar(
+        text(
+            "select coalesce(sum(count), 0) from notification.notifications"
+            " where kind = 'order_filled'"
+        )
+    )
+    filled = connection.scalar(
+        text(
+            "select count(*) from shared.events where topic = 'execution.order_filled'"
+            " and (payload->>'complete')::boolean"
+        )
+    )
+    if told != filled:
+        yield f"{told} filled orders were told of, and {filled} were filled"
+
+
+_LISTENED = {
+    "analytics": _each_round_trip_is_told_once,
+    "notification": _each_filled_order_is_told_once,
+}
 
 
 def _audit_holds(connection: Connection) -> Iterator[str]:

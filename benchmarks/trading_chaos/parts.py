@@ -18,8 +18,10 @@ import uvicorn
 from trading_chaos import mutants
 
 import paper_exchange.__main__ as exchange
+import trading_analytics.app
 import trading_execution.app
 import trading_execution.workers
+import trading_notification.app
 import trading_risk.app
 from trading_execution.adapters import alpaca, alpaca_stream, rate
 from trading_execution.domain.lookup import Patience
@@ -57,6 +59,7 @@ class Part:
     environment: dict[str, str] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
     mutant: str | None = None
+    hurried: bool = True
 
 
 def run(part: Part, crash_at: str, jump: "Synchronized[float]") -> None:
@@ -68,13 +71,16 @@ def run(part: Part, crash_at: str, jump: "Synchronized[float]") -> None:
     os.environ[VARIABLE] = crash_at
     if part.program == "exchange":
         sys.exit(exchange.main(part.arguments))
-    _hurry()
+    if part.hurried:
+        _hurry()
     _let_the_clock_jump(jump)
     _add_crash_points()
     if part.mutant is not None:
         mutants.MUTANTS[part.mutant].apply()
     create: Callable[[], Any] = {
+        "analytics": trading_analytics.app.create,
         "execution": trading_execution.app.create,
+        "notification": trading_notification.app.create,
         "risk": trading_risk.app.create,
     }[part.program]
     app = create()

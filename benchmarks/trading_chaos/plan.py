@@ -15,7 +15,7 @@ SECONDS = 8.0
 MOST_LAG = 60
 """Seconds of a clock's jump with which signals still look fresh."""
 
-PROFILES = ("mixed", "hot", "halts", "resting")
+PROFILES = ("mixed", "hot", "halts", "resting", "replacing")
 RATES = {"none": 0.0, "slow": 1.6, "fast": 0.8}
 """Seconds between two random kills, by name."""
 
@@ -41,11 +41,16 @@ OFTEN = (
 FIRST_START = "before_opening"
 POINTS = (FIRST_START, *SELDOM, *OFTEN)
 
+LISTENERS = ("analytics", "notification")
+"""Who hears what execution tells; one of them is there in each seed."""
+
 VICTIMS = {
     "execution-1": 6,
     "execution-2": 3,
     "risk": 3,
+    "risk-2": 2,
     "exchange": 2,
+    "listener": 2,
     "valkey": 1,
     "postgres": 1,
 }
@@ -94,30 +99,35 @@ class Plan:
     seed: int
     profile: str
     rate: str
+    listener: str
     faults: list[dict[str, Any]]
     acts: list[Act]
     crashes: dict[str, list[str]]
 
 
 def draw(seed: int) -> Plan:
-    """Return what a seed decides; profile and kill rate go round."""
+    """Return what a seed decides; profile, kill rate and listener go round."""
     dice = random.Random(seed)
     profile = PROFILES[seed % len(PROFILES)]
     rate = tuple(RATES)[(seed // len(PROFILES)) % len(RATES)]
-    acts = _work(dice, profile) + _kills(dice, RATES[rate]) + _mishaps(dice)
+    listener = LISTENERS[seed % len(LISTENERS)]
+    acts = _work(dice, profile) + _kills(dice, RATES[rate], listener) + _mishaps(dice)
     if profile == "halts" or dice.random() < 0.25:
         acts += _halts(dice)
     first = [f"{FIRST_START}:1"] if dice.random() < 0.3 else []
     # The more often it is killed, the less often it ends itself: it must also work.
     starts = {"none": 6, "slow": 4, "fast": 2}[rate]
-    cancels = profile in ("halts", "resting")
+    cancels = profile in ("halts", "resting", "replacing")
     crashes = {
         "execution-1": first + _crashes(dice, starts, cancels),
         "execution-2": _crashes(dice, starts, cancels),
         "risk": [f"{name}:{dice.choice((1, 3, 9))}" for name in OFTEN[-2:]],
+        "risk-2": [f"mid_batch:{dice.choice((1, 3, 9))}"],
+        listener: [f"mid_batch:{dice.choice((1, 3, 9))}"],
     }
     acts.sort(key=lambda act: act.at)
-    return Plan(seed, profile, rate, _faults(dice), acts, crashes)
+    faults = _faults(dice, profile)
+    return Plan(seed, profile, rate, listener, faults, acts, crashes)
 
 
 def _crashes(dice: random.Random, number: int, cancels: bool) -> list[str]:
@@ -163,7 +173,30 @@ def _work(dice: random.Random, profile: str) -> list[Act]:
             acts.append(Act(moment, "by hand", {**resting, "below": 0.028}))
             cancel = {"number": number * 100}
             acts.append(Act(moment + dice.uniform(0.5, 2.5), "cancel by hand", cancel))
+        if profile == "replacing":
+            acts += _replacing(dice, moment, number * 100)
         moment += dice.uniform(0.3, 0.7)
+    return acts
+
+
+def _replacing(dice: random.Random, moment: float, number: int) -> list[Act]:
+    """An order that rests, is changed up to three times, and may be canceled."""
+    resting = _by_hand(dice, number, dice.choice(SYMBOLS))
+    acts = [Act(moment, "by hand", {**resting, "below": 0.028})]
+    for step in range(1, dice.choice((2, 3, 4))):
+        moment += dice.uniform(0.4, 1.0)
+        change = {
+            "number": number,
+            "step": step,
+            # Nearer, farther, or so high that it is filled at once.
+            "below": dice.choice((0.02, 0.024, 0.026, -0.005)),
+            "quantity": dice.choice((None, dice.randint(20, 90))),
+        }
+        acts.append(Act(moment, "replace by hand", change))
+    if dice.random() < 0.4:
+        # Also while the last change is still under way.
+        moment += dice.uniform(0.0, 1.0)
+        acts.append(Act(moment, "cancel by hand", {"number": number}))
     return acts
 
 
@@ -171,13 +204,14 @@ def _by_hand(dice: random.Random, number: int, symbol: str) -> dict[str, Any]:
     return {"number": number, "symbol": symbol, "quantity": dice.randint(20, 90)}
 
 
-def _kills(dice: random.Random, every: float) -> list[Act]:
+def _kills(dice: random.Random, every: float, listener: str) -> list[Act]:
     acts: list[Act] = []
     moment = every * dice.uniform(0.5, 1.5)
     names, weights = list(VICTIMS), list(VICTIMS.values())
     while every and moment < SECONDS:
         (victim,) = dice.choices(names, weights)
-        acts.append(Act(moment, "kill", {"victim": victim}))
+        name = listener if victim == "listener" else victim
+        acts.append(Act(moment, "kill", {"victim": name}))
         moment += every * dice.uniform(0.5, 1.5)
     return acts
 
@@ -185,7 +219,8 @@ def _kills(dice: random.Random, every: float) -> list[Act]:
 def _mishaps(dice: random.Random) -> list[Act]:
     """Sleep, jumps of the clock, and small troubles of the databases."""
     acts = []
-    for what, chance in (("sleep", 0.6), ("jump", 0.5), ("market jump", 0.2)):
+    chances = {"sleep": 0.6, "jump": 0.5, "market jump": 0.2, "laptop sleep": 0.35}
+    for what, chance in chances.items():
         if dice.random() < chance:
             how = _how(dice, what)
             # After a jump this long everything looks stale: nothing new is opened.
@@ -198,8 +233,11 @@ def _mishaps(dice: random.Random) -> list[Act]:
 
 def _how(dice: random.Random, what: str) -> dict[str, Any]:
     if what == "sleep":
-        victim = dice.choice(("execution-1", "execution-2", "risk", "exchange"))
+        awake = ("execution-1", "execution-2", "risk", "risk-2", "exchange")
+        victim = dice.choice(awake)
         return {"victim": victim, "seconds": dice.uniform(0.5, 2.5)}
+    if what == "laptop sleep":
+        return {"seconds": dice.choice((0.5, 1.5, 4.0))}
     if what == "jump":
         return {"seconds": dice.choice((-2.0, 2.0, 30.0, 3600.0))}
     return {"minutes": dice.choice((1, 5, 20))}
@@ -220,17 +258,19 @@ def _halts(dice: random.Random) -> list[Act]:
     return acts
 
 
-def _faults(dice: random.Random) -> list[dict[str, Any]]:
+def _faults(dice: random.Random, profile: str) -> list[dict[str, Any]]:
+    methods = ("POST", "PATCH") if profile == "replacing" else ("POST",)
     placing = [
         {
             "kind": kind,
-            "method": "POST",
+            "method": method,
             "path": "/v2/orders",
             "probability": dice.uniform(0.12, 0.35),
             # Up to when an order has long been asked for in vain and is sent again.
             "seconds": round(dice.uniform(0.4, 6.5), 2),
             "field": dice.choice(("id", "status", "filled_qty")),
         }
+        for method in methods
         for kind in dice.sample(PLACING, 5)
     ]
     canceling = [

@@ -3,17 +3,27 @@
 A point that is never met proves nothing, so that a run that misses one has failed.
 """
 
+import json
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
 
 from trading_chaos.campaign import Verdict
-from trading_chaos.plan import CHEAP, PLACING, POINTS, READING, VICTIMS
+from trading_chaos.plan import CHEAP, LISTENERS, PLACING, POINTS, READING, VICTIMS
 
 OFTEN_ENOUGH = 10
 """In this many seeds each point, kill and fault must be met once at least."""
 
-KILLS = (*VICTIMS, *CHEAP, "sleep", "clock jump", "market jump", "kill file")
+KILLS = (
+    *(name for name in VICTIMS if name != "listener"),
+    *LISTENERS,
+    *CHEAP,
+    *("sleep", "laptop sleep", "clock jump", "market jump", "kill file"),
+)
+WORK = ("fills", "replacements", "halts", "denied")
+"""What a run must have done, or its disturbances disturbed nothing."""
+
 FAULTS = tuple(dict.fromkeys((*PLACING, *READING)))
 
 
@@ -45,10 +55,14 @@ class Report:
     def missed(self) -> list[str]:
         """Return what was met too rarely for so many seeds."""
         least = self.seeds // OFTEN_ENOUGH
-        found = (("point", POINTS, self.hits), ("kill", KILLS, self.kills))
         return [
             f"{kind} {name}: {counts[name]} of {least}"
-            for kind, names, counts in (*found, ("fault", FAULTS, self.faults))
+            for kind, names, counts in (
+                ("point", POINTS, self.hits),
+                ("kill", KILLS, self.kills),
+                ("fault", FAULTS, self.faults),
+                ("work", WORK, self.counted),
+            )
             for name in names
             if counts[name] < least
         ]
@@ -59,7 +73,8 @@ class Report:
         yield (
             f"{self.seeds} seeds, {self.seconds:.0f} s: {counted['signals']} signals,"
             f" {counted['orders']} orders, {counted['attempts']} attempts,"
-            f" {counted['fills']} fills, {counted['halts']} halts"
+            f" {counted['fills']} fills, {counted['replacements']} replacements,"
+            f" {counted['halts']} halts"
         )
         for title, names, counts in (
             ("crash points", POINTS, self.hits),
@@ -79,14 +94,35 @@ class Report:
         yield f"violations in {len(self.violated)} seeds {self.violated or ''}"
 
 
+def note(path: Path, verdict: Verdict) -> None:
+    """Add a verdict to a file, so that chunks of a run become one report."""
+    with path.open("a") as notes:
+        # Not `asdict`: it makes a counter of a counter's pairs.
+        said = {each.name: getattr(verdict, each.name) for each in fields(verdict)}
+        notes.write(json.dumps(said, default=str) + "\n")
+
+
+def noted(path: Path) -> Iterator[Verdict]:
+    """Return the verdicts in a file, of each seed the last one."""
+    last = {}
+    for line in path.read_text().splitlines():
+        found = json.loads(line)
+        for name in ("kills", "hits", "faults", "codes", "ends"):
+            found[name] = Counter(found[name])
+        last[found["seed"]] = Verdict(**found)
+    yield from last.values()
+
+
 def line_of(verdict: Verdict) -> str:
     """Return what there is to say of one seed."""
     counted = verdict.counted
     word = "ok" if not verdict.violations else "VIOLATED"
+    done = f"{counted.get('orders', 0):3d} orders {counted.get('fills', 0):3d} fills"
     return (
-        f"seed {verdict.seed:4d} {verdict.profile:8s}{verdict.rate:5s}"
-        f" {verdict.seconds:5.1f} s  {counted.get('orders', 0):3d} orders"
-        f" {counted.get('fills', 0):3d} fills {sum(verdict.kills.values()):2d} kills"
+        f"seed {verdict.seed:4d} {verdict.profile:10s}{verdict.rate:5s}"
+        f" {verdict.seconds:5.1f} s  {done}"
+        f" {counted.get('replacements', 0):2d} replaced"
+        f" {sum(verdict.kills.values()):2d} kills"
         f" {sum(verdict.hits.values()):2d} crashes"
         f" {sum(verdict.faults.values()):2d} faults  {word}"
     )

@@ -5,11 +5,12 @@ import secrets
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import redis
 from psycopg2 import OperationalError
 
@@ -69,6 +70,28 @@ class Servers:
         self._valkey.kill()
         self._valkey.wait()
         self.start()
+
+    @contextmanager
+    def asleep(self) -> Iterator[None]:
+        """Have both stand still, with every process that serves a connection."""
+        stopped: list[psutil.Process] = []
+        for server in (self._postgres, self._valkey):
+            with suppress(psutil.NoSuchProcess):
+                assert server is not None
+                parent = psutil.Process(server.pid)
+                # The parent first: nobody is born while the others are stopped.
+                parent.suspend()
+                stopped.append(parent)
+                for child in parent.children(recursive=True):
+                    with suppress(psutil.NoSuchProcess):
+                        child.suspend()
+                        stopped.append(child)
+        try:
+            yield
+        finally:
+            for each in reversed(stopped):
+                with suppress(psutil.NoSuchProcess):
+                    each.resume()
 
     def disturb_valkey(self, how: str) -> None:
         """Forget everything, hang for a while, or cut off whoever listens."""
@@ -143,7 +166,7 @@ class Servers:
 
 
 @contextmanager
-def running_servers() -> Iterator[Servers]:
+def running_servers(settings: Mapping[str, str] = SETTINGS) -> Iterator[Servers]:
     """Yield both servers, in a directory of their own that is removed at the end."""
     root = Path(tempfile.mkdtemp(prefix="trading-chaos-"))
     # PostgreSQL may run as another account, which must reach its own directory.
@@ -152,7 +175,7 @@ def running_servers() -> Iterator[Servers]:
     servers = Servers(
         root,
         PostgresServer(
-            data, free_port(), secrets.token_hex(16), postgres_account(data), SETTINGS
+            data, free_port(), secrets.token_hex(16), postgres_account(data), settings
         ),
         ValkeyServer(root / "valkey", free_port(), secrets.token_hex(16)),
     )

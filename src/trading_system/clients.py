@@ -23,6 +23,11 @@ from trading_system.contracts import notification as no
 from trading_system.contracts import risk as ri
 from trading_system.contracts import strategy as st
 from trading_system.contracts.system import (
+    ConsumerView,
+    DeadLetterDetailView,
+    DeadLetterView,
+    Decision,
+    EventDetailView,
     EventView,
     HealthView,
     IdentityView,
@@ -30,6 +35,8 @@ from trading_system.contracts.system import (
     JobClaim,
     JobFinish,
     JobView,
+    ReplayRequest,
+    ReplayView,
     SessionView,
 )
 from trading_system.errors import (
@@ -161,12 +168,61 @@ class ServiceClient:
         return self.request("GET", "/books", list[IdentityView], timeout=60)
 
     def events(
-        self, after: int, topics: Iterable[str] = (), limit: int = 200
+        self,
+        after: int,
+        topics: Iterable[str] = (),
+        limit: int = 200,
+        *,
+        correlation_id: UUID | None = None,
+        since: datetime | None = None,
+        newest: bool = False,
     ) -> list[EventView]:
-        """Return the events after a sequence number."""
+        """Return the events after a sequence number, or the newest of them."""
         return self.get(
-            "/events", list[EventView], after=after, topic=list(topics), limit=limit
+            "/events",
+            list[EventView],
+            after=after,
+            topic=list(topics),
+            limit=limit,
+            correlation_id=correlation_id,
+            since=since,
+            newest=newest,
         )
+
+    def event(self, identifier: int | UUID) -> EventDetailView:
+        """Return an event, by sequence number or id, and who has handled it."""
+        return self.get(f"/events/{identifier}", EventDetailView)
+
+    def consumer(self) -> ConsumerView:
+        """Return how far the service has read the event log."""
+        return self.get("/consumer", ConsumerView)
+
+    def replay(self, first: int, reason: str, *, dry_run: bool) -> ReplayView:
+        """Have the service look again at the log from a sequence number on."""
+        asked = ReplayRequest(from_sequence=first, reason=reason, dry_run=dry_run)
+        return self.post("/consumer/replay", ReplayView, asked)
+
+    def resume_consumer(self, reason: str) -> ConsumerView:
+        """Have the service go on that paused at an event of newer code."""
+        return self.post("/consumer/resume", ConsumerView, Decision(reason=reason))
+
+    def letters(self, *, decided: bool = False) -> list[DeadLetterView]:
+        """Return what the service set aside."""
+        return self.get("/dead-letters", list[DeadLetterView], decided=decided)
+
+    def letter(self, event_id: UUID) -> DeadLetterDetailView:
+        """Return an event that the service set aside, and why."""
+        return self.get(f"/dead-letters/{event_id}", DeadLetterDetailView)
+
+    def retry_letter(self, event_id: UUID, reason: str) -> DeadLetterView:
+        """Have the service attempt an event again that it set aside."""
+        path = f"/dead-letters/{event_id}/retry"
+        return self.post(path, DeadLetterView, Decision(reason=reason))
+
+    def discard_letter(self, event_id: UUID, reason: str) -> DeadLetterView:
+        """Have the service go on without an event, for ever."""
+        path = f"/dead-letters/{event_id}/discard"
+        return self.post(path, DeadLetterView, Decision(reason=reason))
 
     def log_end(self) -> int:
         """Return the last sequence number of the event log."""

@@ -7,15 +7,13 @@ at any point and nothing is skipped or done twice.
 
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
-from uuid import UUID
 
 from loguru import logger
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, func, select
 
-from trading_system.clock import utc_now
 from trading_system.database import Transaction, Tx
 from trading_system.event import Event as Event
-from trading_system.models import DeadLetter, LoggedEvent
+from trading_system.models import LoggedEvent
 from trading_system.vocabulary import ServiceName
 
 
@@ -98,28 +96,3 @@ def _one_by_one(handler: One[E, Tx]) -> Many[E, Tx]:
 def log_end(tx: Transaction) -> int:
     """Return the last sequence number of the event log, 0 when it is empty."""
     return tx.session.scalar(select(func.max(LoggedEvent.seq))) or 0
-
-
-def events_after(
-    tx: Transaction, after: int, topics: list[str] | None = None, limit: int = 500
-) -> list[LoggedEvent]:
-    """Return what was logged after a sequence number, oldest first."""
-    query = select(LoggedEvent).where(LoggedEvent.seq > after)
-    if topics:
-        query = query.where(LoggedEvent.topic.in_(topics))
-    return list(tx.session.scalars(query.order_by(LoggedEvent.seq).limit(limit)))
-
-
-def release(tx: Transaction, consumer: str, event_id: UUID, decided_by: str) -> None:
-    """Give a parked event another round of attempts."""
-    tx.session.execute(
-        update(DeadLetter)
-        .where(DeadLetter.consumer == consumer, DeadLetter.event_id == event_id)
-        .values(
-            status="retrying",
-            attempts=0,
-            next_attempt_at=utc_now(),
-            decided_by=decided_by,
-            decided_at=utc_now(),
-        )
-    )

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
 from typing import Annotated, Any, TypeVar
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.responses import JSONResponse
@@ -14,13 +15,18 @@ from sqlalchemy import exists, func, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
-from trading_system import jobs
+from trading_system import event_log, jobs
 from trading_system import logging as log
 from trading_system.clock import monotonic, utc_now
 from trading_system.config.settings import Settings
 from trading_system.consumer import Consumer
 from trading_system.contracts.system import (
     CheckView,
+    ConsumerView,
+    DeadLetterDetailView,
+    DeadLetterView,
+    Decision,
+    EventDetailView,
     EventView,
     HealthView,
     IdentityView,
@@ -28,6 +34,8 @@ from trading_system.contracts.system import (
     JobClaim,
     JobFinish,
     JobView,
+    ReplayRequest,
+    ReplayView,
     SessionView,
 )
 from trading_system.database import (
@@ -40,10 +48,10 @@ from trading_system.doorbell import Doorbell
 from trading_system.errors import TradingError, Unavailable
 from trading_system.http import create_http_app, problem, product_version
 from trading_system.log_rows import LogRows
-from trading_system.messaging import EventHandlers, events_after, log_end
+from trading_system.messaging import EventHandlers, log_end
 from trading_system.models import DeadLetter, LoggedEvent, TradingSession
-from trading_system.security import READ, Caller, requires
-from trading_system.vocabulary import ServiceName
+from trading_system.security import ACTING_USER, ADMIN, READ, Caller, requires
+from trading_system.vocabulary import Instant, ServiceName
 from trading_system.worker import Worker
 
 T = TypeVar("T", bound=Transaction)
@@ -58,11 +66,14 @@ Check = Callable[[], str]
 def _open_transaction(request: Request) -> Iterator[Transaction]:
     database: Database[Transaction] = request.app.state.database
     with database.transaction() as tx:
-        caller: Caller | None = getattr(request.state, "caller", None)
-        tx.act_as(
-            request.headers.get("X-Acting-User") or (caller.name if caller else "?")
-        )
+        tx.act_as(_person(request))
         yield tx
+
+
+def _person(request: Request) -> str:
+    """Return who asks: the person in whose name, or the caller itself."""
+    caller: Caller | None = getattr(request.state, "caller", None)
+    return request.headers.get(ACTING_USER) or (caller.name if caller else "?")
 
 
 def _open_read_only(request: Request) -> Iterator[Transaction]:
@@ -109,6 +120,7 @@ def create_app(
     app.include_router(_health_routes(process))
     reading = [requires(READ)]
     app.include_router(_log_routes(), dependencies=reading)
+    app.include_router(_consumer_routes(process), dependencies=reading)
     app.include_router(_books_routes(identities), dependencies=reading)
     app.include_router(router, dependencies=reading)
     return app
@@ -235,7 +247,7 @@ class _Process:
                 .select_from(DeadLetter)
                 .where(
                     DeadLetter.consumer == str(self.service),
-                    DeadLetter.status.in_(("parked", "held", "retrying")),
+                    DeadLetter.status.in_(event_log.ASIDE),
                 )
             )
         return f"{max(behind, 0)} events behind, {parked} set aside"
@@ -347,15 +359,34 @@ def _log_routes() -> APIRouter:
         tx: Reading,
         after: Annotated[int, Query(ge=0)] = 0,
         topic: Annotated[list[str] | None, Query()] = None,
+        correlation_id: UUID | None = None,
+        since: Instant | None = None,
+        newest: bool = False,
         limit: Annotated[int, Query(ge=1, le=1000)] = 200,
     ) -> Any:
-        """List the events after a sequence number, oldest first."""
-        return events_after(tx, after, topic, limit)
+        """List the events after a sequence number, oldest first.
+
+        With `newest` the last of them come first.
+        """
+        return event_log.find(
+            tx,
+            after=after,
+            topics=topic or (),
+            correlation_id=correlation_id,
+            since=since,
+            newest=newest,
+            limit=limit,
+        )
 
     @router.get("/events/end")
     def end(tx: Reading) -> dict[str, int]:
         """Give the last sequence number of the event log."""
         return {"sequence": log_end(tx)}
+
+    @router.get("/events/{event}", response_model=EventDetailView)
+    def event(tx: Reading, event: int | UUID) -> Any:
+        """Show an event, by sequence number or id, and who has handled it."""
+        return event_log.detail(tx, event)
 
     @router.get("/sessions", response_model=list[SessionView])
     def sessions(tx: Reading, start: date, end: date) -> Any:
@@ -377,5 +408,66 @@ def _log_routes() -> APIRouter:
     def recent(tx: Reading, limit: Annotated[int, Query(ge=1, le=500)] = 50) -> Any:
         """List the latest scheduled runs, newest first."""
         return jobs.recent(tx, limit)
+
+    return router
+
+
+def _consumer_routes(process: _Process) -> APIRouter:
+    router = APIRouter(tags=["System"])
+    deciding = [requires(ADMIN)]
+    name, topics = str(process.service), process.consumer.on.topics
+    Writing = Annotated[Transaction, in_transaction]
+    Reading = Annotated[Transaction, in_read_only]
+
+    @router.get("/consumer", response_model=ConsumerView)
+    def consumer(tx: Reading) -> Any:
+        """Say how far this service has read the event log."""
+        return event_log.standing(tx, name, topics)
+
+    @router.post("/consumer/replay", response_model=ReplayView, dependencies=deciding)
+    def replay(tx: Writing, request: Request, asked: ReplayRequest) -> Any:
+        """Look again at the log from a sequence number on; nothing happens twice."""
+        return event_log.replay(
+            tx,
+            name,
+            topics,
+            asked.from_sequence,
+            _person(request),
+            asked.reason,
+            dry_run=asked.dry_run,
+        )
+
+    @router.post("/consumer/resume", response_model=ConsumerView, dependencies=deciding)
+    def resume(tx: Writing, request: Request, asked: Decision) -> Any:
+        """Go on after a pause at an event of newer code."""
+        return event_log.resume(tx, name, topics, _person(request), asked.reason)
+
+    @router.get("/dead-letters", response_model=list[DeadLetterView])
+    def letters(tx: Reading, decided: bool = False) -> Any:
+        """List what this service set aside; with `decided` also what became of it."""
+        return event_log.letters(tx, name, decided=decided)
+
+    @router.get("/dead-letters/{event_id}", response_model=DeadLetterDetailView)
+    def letter(tx: Reading, event_id: UUID) -> Any:
+        """Show an event that this service set aside, and why."""
+        return event_log.letter(tx, name, event_id)
+
+    @router.post(
+        "/dead-letters/{event_id}/retry",
+        response_model=DeadLetterView,
+        dependencies=deciding,
+    )
+    def retry(tx: Writing, request: Request, event_id: UUID, asked: Decision) -> Any:
+        """Attempt an event again that was set aside."""
+        return event_log.retry(tx, name, event_id, _person(request), asked.reason)
+
+    @router.post(
+        "/dead-letters/{event_id}/discard",
+        response_model=DeadLetterView,
+        dependencies=deciding,
+    )
+    def discard(tx: Writing, request: Request, event_id: UUID, asked: Decision) -> Any:
+        """Go on without an event, for ever."""
+        return event_log.discard(tx, name, event_id, _person(request), asked.reason)
 
     return router

@@ -1,10 +1,15 @@
 """What every service answers: its health, its idleness, the event log, its runs."""
 
 from datetime import date
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
+from pydantic import Field, StringConstraints
+
 from trading_system.vocabulary import Instant, Model, View
+
+Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3)]
+"""A reason that goes to the audit log."""
 
 
 class CheckView(View):
@@ -58,6 +63,100 @@ class EventView(View):
     correlation_id: UUID | None = None
     producer: str
     occurred_at: Instant
+
+
+class HandlingView(View):
+    """How a consumer stands to an event: it has handled it, or set it aside."""
+
+    consumer: str
+    status: str
+    at: Instant
+
+
+class EventDetailView(EventView):
+    """An event of the log, and who has handled it."""
+
+    event_id: UUID
+    key_version: int
+    schema_version: int
+    causation_id: UUID | None = None
+    handling: list[HandlingView] = []
+
+
+class ConsumerView(View):
+    """How far a service has read the log.
+
+    `behind` are the events of its topics that it has not read, `lag_seconds` the age of
+    the oldest of them, `aside` what it could not handle and nobody has decided about.
+    """
+
+    consumer: str
+    position: int
+    end: int
+    behind: int
+    lag_seconds: float
+    aside: int
+    paused: bool
+    paused_reason: str | None = None
+    topics: list[str] = []
+
+
+class DeadLetterView(View):
+    """An event that a consumer could not handle, or that waits behind one.
+
+    Its `status` is retrying, held, parked, replayed or discarded.
+    """
+
+    consumer: str
+    event_id: UUID
+    seq: int
+    topic: str
+    key: str
+    status: str
+    attempts: int
+    last_error: str | None = None
+    next_attempt_at: Instant | None = None
+    first_failed_at: Instant
+    decided_by: str | None = None
+    decided_at: Instant | None = None
+
+
+class DeadLetterDetailView(DeadLetterView):
+    """A letter with what its event says."""
+
+    payload: dict[str, Any]
+    correlation_id: UUID | None = None
+
+
+class Decision(Model):
+    """A person's word on what a consumer does."""
+
+    reason: Why
+
+
+class ReplayRequest(Decision):
+    """A consumer is to look again at the log; a dry run only counts."""
+
+    from_sequence: int = Field(ge=1)
+    dry_run: bool = False
+
+
+class ReplayView(View):
+    """What a consumer meets when it looks again at the log.
+
+    Of the events of its topics that it `examined`, it passes over those that it has
+    `handled` and those that stay `aside`; the rest is `to_handle`. `position` is where
+    it stood before.
+    """
+
+    consumer: str
+    from_sequence: int
+    position: int
+    dry_run: bool
+    examined: int
+    handled: int
+    aside: int
+    to_handle: int
 
 
 class JobClaim(Model):

@@ -18,12 +18,13 @@ from events_about_nothing import Ticked, effects, write_effect
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from trading_system import event_log
 from trading_system.clock import monotonic, utc_now
 from trading_system.consumer import Consumer
 from trading_system.database import Database, Transaction
 from trading_system.doorbell import Doorbell
 from trading_system.event import Event
-from trading_system.messaging import EventHandlers, log_end, release
+from trading_system.messaging import EventHandlers, log_end
 from trading_system.models import ConsumerCursor, DeadLetter
 from trading_system.runtime.ports import free_port
 from trading_system.runtime.valkey import ValkeyServer
@@ -197,7 +198,7 @@ def test_a_poison_event_holds_its_own_key_only_and_is_parked_after_its_attempts(
 
     poisonous = False
     with database.transaction() as tx:
-        release(tx, "analytics", letters[0].event_id, "a person")
+        event_log.retry(tx, "analytics", letters[0].event_id, "a person", "mended")
     drain(consumer)
     assert effects(database)[3:] == [("bad", n) for n in range(3)]
 
