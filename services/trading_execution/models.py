@@ -74,7 +74,10 @@ class Order(Base):
             "signal_id",
             "leg",
             unique=True,
-            postgresql_where=text(f"status in ({_listed(LIVE)})"),
+            # One that the broker has replaced ends soon: what replaced it is the life.
+            postgresql_where=text(
+                f"status in ({_listed(LIVE)}) and replaced_by is null"
+            ),
         ),
         Index(
             "ix_orders_live",
@@ -126,6 +129,8 @@ class Order(Base):
     """The first of the family: the entry of an exit, the origin of a replacement."""
     replaces_order_id: Mapped[UUID | None]
     """The order in whose place it goes."""
+    replaced_by: Mapped[str | None]
+    """The broker's id of the order that has taken its place, as the broker says."""
     decision_price: Mapped[Decimal | None] = _price()
     tag: Mapped[str] = mapped_column(server_default=text("''"))
     reduces: Mapped[bool] = mapped_column(server_default=text("false"))

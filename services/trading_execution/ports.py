@@ -45,7 +45,8 @@ class BrokerOrder:
     """An order as the broker reports it.
 
     `status` is None for a word that we do not know; `said` is the word itself. `legs`
-    are the exits that hang on it, as far as this answer names them.
+    are the exits that hang on it, as far as this answer names them. `replaces` and
+    `replaced_by` are the broker's ids of the orders before and after it in a chain.
     """
 
     broker_order_id: str
@@ -64,6 +65,8 @@ class BrokerOrder:
     stop_price: Decimal | None = None
     is_simple: bool = True
     legs: tuple["BrokerOrder", ...] = ()
+    replaces: str | None = None
+    replaced_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

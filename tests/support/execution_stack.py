@@ -167,6 +167,18 @@ class Stack:
         )
         return json.loads(answer.text, parse_float=Decimal)
 
+    def replace(self, order_id: str, **changes: str) -> dict[str, Any]:
+        """Replace an order as somebody else at the broker would."""
+        answer = httpx.patch(
+            f"{self.exchange}/v2/orders/{order_id}",
+            headers={"APCA-API-KEY-ID": "paper", "APCA-API-SECRET-KEY": "paper"},
+            json=changes,
+            trust_env=False,
+        )
+        assert answer.is_success, answer.text
+        replaced: dict[str, Any] = answer.json()
+        return replaced
+
     def assert_books_equal_the_tape(self) -> None:
         """Judge by the exchange's own tape: one order an approval, every fill once."""
         placed: dict[str, set[str]] = defaultdict(set)

@@ -111,6 +111,8 @@ def order(body: Any) -> BrokerOrder:
         stop_price=_optional(fields, "stop_price"),
         is_simple=fields.get("order_class") in (None, "", "simple"),
         legs=tuple(order(leg) for leg in fields.get("legs") or ()),
+        replaces=_reference(fields, "replaces"),
+        replaced_by=_reference(fields, "replaced_by"),
     )
 
 
@@ -248,6 +250,10 @@ def _text(fields: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str) or not value:
         raise NotUnderstood(f"{name} is {value!r}")
     return value
+
+
+def _reference(fields: Mapping[str, Any], name: str) -> str | None:
+    return _text(fields, name) if fields.get(name) else None
 
 
 def _optional(fields: Mapping[str, Any], name: str) -> Decimal | None:

@@ -21,6 +21,8 @@ class Kind(StrEnum):
     MISSING = "order_missing_at_broker"
     MISSED = "missed_update"
     """The broker had moved an order on, and nobody had told us."""
+    REPLACED = "replaced_at_broker"
+    """The broker, or a person there, had put another in an order's place."""
     POSITION = "position"
     CASH = "cash"
     BOOKS = "ledger_and_positions"

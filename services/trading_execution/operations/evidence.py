@@ -45,10 +45,13 @@ def adopt(
 ) -> bool:
     """Take over what the broker reports of a locked order.
 
-    False when the broker has executions that are not booked: the order's end is noted
-    only after they are.
+    False when the broker has executions that are not booked, or has put an order in
+    its place that is not known: the order's end is noted only after they are.
     """
     booked = seen.filled_quantity <= order.filled_quantity
+    if seen.replaced_by is not None:
+        order.replaced_by = order.replaced_by or seen.replaced_by
+        booked &= tx.orders.id_by_broker(seen.replaced_by) is not None
     if seen.symbol != order.symbol or seen.side != order.side:
         raise Conflict(
             f"Order {order.order_id} is {order.side} {order.symbol} here and"

@@ -9,7 +9,7 @@ from loguru import logger
 from trading_execution.domain.client_id import is_ours
 from trading_execution.domain.order_status import AT_BROKER, OrderStatus
 from trading_execution.models import Order
-from trading_execution.operations import ledger, relatives
+from trading_execution.operations import ledger, relatives, replacing
 from trading_execution.operations.desk import Desk
 from trading_execution.operations.evidence import (
     Booked,
@@ -80,6 +80,7 @@ def catch_up(desk: Desk, since: datetime | None = None) -> int:
     start = _start(desk, since)
     try:
         relatives.learn(desk)
+        replacing.follow(desk)
         fills = _unbooked(desk, desk.broker.fills_after(start))
         orders = _orders_of(desk, fills)
     except Unavailable:
@@ -203,6 +204,9 @@ def _orders_of(
     if any(seen and not seen.is_simple for seen in found.values()):
         # Exits go by names of the broker's: whose they are, their entry tells.
         relatives.learn(desk)
+    for seen in found.values():
+        if seen is not None and seen.replaces is not None:
+            replacing.trace(desk, seen)
     return found
 
 

@@ -20,7 +20,7 @@ from trading_execution.domain.comparison import (
 )
 from trading_execution.domain.order_status import AT_BROKER, TERMINAL, OrderStatus
 from trading_execution.models import Difference, Order, ReconciliationRun
-from trading_execution.operations import relatives
+from trading_execution.operations import relatives, replacing
 from trading_execution.operations.desk import Desk
 from trading_execution.operations.fills import catch_up, catch_up_activities
 from trading_execution.operations.opening import require_account
@@ -132,6 +132,9 @@ def _known_order(desk: Desk, row: Order, seen: BrokerOrder | None) -> list[Found
     if seen.filled_quantity > row.filled_quantity:
         catch_up(desk, since=row.market_time)
     refresh(desk, row, seen)
+    if seen.replaced_by is not None and replacing.follow(desk):
+        refresh(desk, row, seen)
+        return [_replaced(row, seen)]
     if not missed or _is_fresh(row):
         return []
     return [
@@ -145,6 +148,18 @@ def _known_order(desk: Desk, row: Order, seen: BrokerOrder | None) -> list[Found
             broker=seen.said,
         )
     ]
+
+
+def _replaced(row: Order | None, seen: BrokerOrder) -> Found:
+    return Found(
+        Kind.REPLACED,
+        Action.BOOKED,
+        Severity.INFO,
+        seen.symbol,
+        None if row is None else row.order_id,
+        ours=None if row is None else row.status,
+        broker=seen.said,
+    )
 
 
 def _is_fresh(row: Order) -> bool:
@@ -170,7 +185,14 @@ def _given_up(desk: Desk, row: Order, seen: BrokerOrder) -> Found:
 
 
 def _other_order(desk: Desk, seen: BrokerOrder) -> list[Found]:
-    if not is_ours(seen.client_order_id):
+    with desk.database.read_only() as tx:
+        order_id = tx.orders.id_by_broker(
+            seen.broker_order_id
+        ) or tx.orders.id_by_client(seen.client_order_id)
+        row = tx.orders.get(order_id) if order_id is not None else None
+    if row is None and not is_ours(seen.client_order_id):
+        if replacing.trace(desk, seen):
+            return [_replaced(None, seen)]
         return [
             Found(
                 Kind.EXTERNAL,
@@ -180,9 +202,6 @@ def _other_order(desk: Desk, seen: BrokerOrder) -> list[Found]:
                 broker=f"{seen.side} {seen.said}",
             )
         ]
-    with desk.database.read_only() as tx:
-        order_id = tx.orders.id_by_client(seen.client_order_id)
-        row = tx.orders.get(order_id) if order_id is not None else None
     if row is None:
         desk.broker.cancel(seen.broker_order_id)
         return [

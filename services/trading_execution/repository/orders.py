@@ -237,6 +237,31 @@ class Orders:
             )
         )
 
+    def unfollowed(self, account_id: str) -> list[Order]:
+        """Return orders that the broker has replaced by one that is not known here."""
+        other = aliased(Order)
+        known = select(true()).where(other.broker_order_id == Order.replaced_by)
+        return list(
+            self._session.scalars(
+                select(Order)
+                .where(
+                    Order.account_id == account_id,
+                    Order.replaced_by.is_not(None),
+                    ~known.exists(),
+                )
+                .order_by(Order.timestamp)
+            )
+        )
+
+    def next_generation(self, signal_id: UUID, leg: int) -> int:
+        """Return the number of a leg's next generation."""
+        newest = self._session.scalar(
+            select(func.max(Order.generation)).where(
+                Order.signal_id == signal_id, Order.leg == leg
+            )
+        )
+        return 0 if newest is None else newest + 1
+
     def without_exits(self, account_id: str) -> list[Order]:
         """Return orders with exits at the broker, none of which is written here."""
         leg = aliased(Order)

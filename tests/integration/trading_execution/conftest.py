@@ -129,14 +129,17 @@ class FakeBroker:
             return Refused("insufficient buying power", 403)
         if ticket.client_order_id in self.orders:
             return Unclear("client_order_id must be unique", 422)
+        name = str(new_id())
         if ticket.replaces is not None:
             old = self._by_id()[ticket.replaces]
             if old.status in TERMINAL:
                 return Refused("order already replaced", 422)
-            ended = replace(old, status=OrderStatus.CANCELED, said="replaced")
+            ended = replace(
+                old, status=OrderStatus.CANCELED, said="replaced", replaced_by=name
+            )
             self.orders[old.client_order_id] = ended
         placed = BrokerOrder(
-            broker_order_id=str(new_id()),
+            broker_order_id=name,
             client_order_id=ticket.client_order_id,
             symbol=ticket.symbol,
             side=ticket.side,
@@ -233,6 +236,37 @@ class FakeBroker:
         self.executions.append(executed)
         told = replace(executed, source="stream", activity_id=None, execution_id="x")
         return StreamUpdate("fill" if whole else "partial_fill", seen, told)
+
+    def replace_by_itself(
+        self, client_order_id: str, quantity: str, price: str
+    ) -> tuple[StreamUpdate, str]:
+        """Put another order in the place of one, as nobody here has asked for.
+
+        Returns what the stream says of the old one, and the name of the new one.
+        """
+        old = self.orders[client_order_id]
+        new = replace(
+            old,
+            broker_order_id=str(new_id()),
+            client_order_id=str(new_id()),
+            quantity=Decimal(quantity),
+            filled_quantity=Decimal(0),
+            average_price=None,
+            order_type="limit",
+            time_in_force="day",
+            limit_price=Decimal(price),
+            status=OrderStatus.ACCEPTED,
+            said="new",
+            replaces=old.broker_order_id,
+        )
+        ended = replace(
+            old,
+            status=OrderStatus.CANCELED,
+            said="replaced",
+            replaced_by=new.broker_order_id,
+        )
+        self.orders |= {client_order_id: ended, new.client_order_id: new}
+        return StreamUpdate("replaced", ended, None), new.client_order_id
 
     def end(self, client_order_id: str, status: OrderStatus) -> StreamUpdate:
         """End an order; return what the stream says of it."""

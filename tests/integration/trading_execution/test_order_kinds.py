@@ -215,6 +215,30 @@ def test_a_process_killed_while_it_replaces_loses_and_doubles_nothing(
     assert (answer["clean"], answer["differences"]) == (True, [])
 
 
+def test_what_the_broker_puts_in_its_place_is_the_same_intent(stack: Stack) -> None:
+    stack.rest()
+    limit = {"order_type": "limit", "limit_price": Decimal(1)}
+    first = stack.approve("KO", Side.BUY, 3, **limit)
+    stack.rest()
+    name = at_broker(stack, first)["id"]
+    stack.service.kill()
+    # Somebody at the broker changes it twice while nobody listens; then it is filled.
+    second = stack.replace(name, limit_price="2")
+    third = stack.replace(second["id"], limit_price=str(price(stack, "KO", "1.05")))
+    stack.service.crashes = ["before_followed:1", "before_followed:2", ""]
+    stack.service.start()
+    stack.rest()
+    assert stack.service.crashes == []
+    answer = stack.service.request("GET", f"/orders/by-signal/{first.signal_id}")
+    chain = answer.json()
+    assert [o["broker_order_id"] for o in chain[1:]] == [second["id"], third["id"]]
+    assert [o["status"] for o in chain] == ["CANCELED", "CANCELED", "FILLED"]
+    assert {o["strategy"] for o in chain} == {first.strategy}
+    stack.assert_books_equal_the_tape()
+    answer = stack.service.request("POST", "/reconcile").json()
+    assert (answer["clean"], answer["differences"]) == (True, [])
+
+
 def test_an_order_for_the_opening_is_taken_in_the_evening_alone(stack: Stack) -> None:
     stack.rest()
     too_late = stack.approve("AAPL", Side.BUY, 3, time_in_force="opg")
