@@ -123,6 +123,7 @@ class BrokerPosition:
     quantity: Decimal
     average_price: Decimal
     current_price: Decimal | None
+    last_close: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
