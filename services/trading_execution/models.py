@@ -260,7 +260,8 @@ class Position(Base):
     """The account's shares of a symbol: from the ledger, and from nothing else.
 
     `cost` is what the shares held have cost, negative for a short. The mark (last
-    price, value, unrealized) is the broker's price at `marked_at` market time.
+    price, value, unrealized) is the broker's price at `marked_at` market time, and
+    `last_close` what the broker calls the price of the day before.
     """
 
     __tablename__ = "positions"
@@ -274,6 +275,7 @@ class Position(Base):
     realized_pnl: Mapped[Decimal] = _money("0")
     unrealized_pnl: Mapped[Decimal | None] = _money()
     last_price: Mapped[Decimal | None] = _price()
+    last_close: Mapped[Decimal | None] = _price()
     market_value: Mapped[Decimal | None] = _money()
     marked_at: Mapped[datetime | None]
     opened_at: Mapped[datetime | None]

@@ -126,6 +126,7 @@ class BrokerPosition:
     quantity: Decimal
     average_price: Decimal
     current_price: Decimal | None
+    last_close: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,22 @@ class AccountLock(Base):
     account_id: Mapped[str] = mapped_column(primary_key=True)
 
 
+class SymbolLock(Base):
+    """A symbol that a person has locked: no entries until then, or until released."""
+
+    __tablename__ = "symbol_locks"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    account_id: Mapped[str] = mapped_column(primary_key=True)
+    symbol: Mapped[str] = mapped_column(primary_key=True)
+    until: Mapped[datetime | None]
+    """Market time; none locks it until somebody releases it."""
+    reason: Mapped[str]
+    locked_by: Mapped[str]
+    market_time: Mapped[datetime]
+    locked_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
 class RiskOutcome(Base):
     """The one answer to a signal."""
 

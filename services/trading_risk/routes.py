@@ -6,11 +6,17 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query, Request
 
 from trading_risk import operations
-from trading_risk.models import Breaker, RiskEvent, RiskLimitHistory, RiskOutcome
+from trading_risk.models import (
+    Breaker,
+    RiskEvent,
+    RiskLimitHistory,
+    RiskOutcome,
+    SymbolLock,
+)
 from trading_risk.operations import ManualRequest, ReplaceRequest
 from trading_risk.ports import Surroundings
 from trading_risk.repository import RiskTransaction
-from trading_system.contracts.execution import OrderProposal
+from trading_system.contracts.execution import OrderChange, OrderProposal
 from trading_system.contracts.risk import (
     BreakerReset,
     BreakerView,
@@ -19,16 +25,20 @@ from trading_system.contracts.risk import (
     LimitChange,
     LimitVersionView,
     LimitView,
+    LockRelease,
+    LockRequest,
     ResumeRequest,
     RiskCheckView,
     RiskEventView,
     RiskOutcomeView,
     RiskRunResult,
+    SymbolLockView,
     TradingStateView,
     WhatIfView,
 )
 from trading_system.security import RISK, TRADE, requires
 from trading_system.service import in_read_only, in_transaction
+from trading_system.vocabulary import Symbol
 
 router = APIRouter()
 
@@ -171,6 +181,35 @@ def reset_breaker(tx: Writing, breaker_id: UUID, asked: BreakerReset) -> Breaker
     return operations.reset_breaker(tx, breaker_id, asked.reason, asked.by)
 
 
+@router.get("/locks", response_model=list[SymbolLockView], tags=["Locks"])
+def locks(tx: Reading) -> list[SymbolLock]:
+    """List the symbols in which nothing may be entered."""
+    return tx.locks.in_force(tx.market_time())
+
+
+@router.post(
+    "/locks",
+    response_model=SymbolLockView,
+    tags=["Locks"],
+    dependencies=[requires(RISK)],
+)
+def lock_symbol(tx: Writing, asked: LockRequest) -> SymbolLock:
+    """Lock a symbol against entries; exits keep working."""
+    return operations.lock_symbol(tx, asked.symbol, asked.until, asked.reason, asked.by)
+
+
+@router.post(
+    "/locks/{symbol}/release",
+    response_model=list[SymbolLockView],
+    tags=["Locks"],
+    dependencies=[requires(RISK)],
+)
+def release_symbol(tx: Writing, symbol: Symbol, asked: LockRelease) -> list[SymbolLock]:
+    """Let a symbol be entered again."""
+    operations.release_symbol(tx, symbol, asked.reason, asked.by)
+    return tx.locks.in_force(tx.market_time())
+
+
 @router.get("/events-log", response_model=list[RiskEventView], tags=["Monitoring"])
 def risk_events(tx: Reading, limit: Limit = 100) -> list[RiskEvent]:
     """List warnings, breaches and halts, newest first."""
@@ -220,6 +259,14 @@ def replace_order(
         tx, order_id, wanted, idempotency_key, _asker(request), _surroundings(request)
     )
     return _views(tx, [answer])[0]
+
+
+@router.post("/orders/{order_id}/what-if", response_model=WhatIfView, tags=["Orders"])
+def what_if_replaced(
+    tx: Reading, request: Request, order_id: UUID, change: OrderChange
+) -> Any:
+    """Say what risk would answer to a change of an order; nothing is stored or sent."""
+    return operations.what_if_replaced(tx, order_id, change, _surroundings(request))
 
 
 @router.post(

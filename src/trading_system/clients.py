@@ -23,6 +23,7 @@ from trading_system.contracts import notification as no
 from trading_system.contracts import risk as ri
 from trading_system.contracts import strategy as st
 from trading_system.contracts.system import (
+    AuditView,
     ConsumerView,
     DeadLetterDetailView,
     DeadLetterView,
@@ -231,6 +232,10 @@ class ServiceClient:
     def sessions(self, start: date, end: date) -> list[SessionView]:
         """Return the exchange's sessions between two dates, both included."""
         return self.get("/sessions", list[SessionView], start=start, end=end)
+
+    def audit(self, **query: Any) -> list[AuditView]:
+        """Return the audit log, newest first: table, user, before, limit."""
+        return self.get("/audit", list[AuditView], **query)
 
     def claim(self, asked: JobClaim) -> JobView:
         """Ask for the slot of a scheduled run."""
@@ -488,6 +493,19 @@ class RiskClient(ServiceClient):
         body = {"reason": reason, "by": by}
         return self.post(f"/breakers/{breaker_id}/reset", ri.BreakerView, body)
 
+    def locks(self) -> list[ri.SymbolLockView]:
+        """Return the symbols in which nothing may be entered."""
+        return self.get("/locks", list[ri.SymbolLockView])
+
+    def lock(self, asked: ri.LockRequest) -> ri.SymbolLockView:
+        """Lock a symbol against entries."""
+        return self.post("/locks", ri.SymbolLockView, asked)
+
+    def unlock(self, symbol: str, reason: str, by: str) -> list[ri.SymbolLockView]:
+        """Let a symbol be entered again; return the locks that are left."""
+        body = {"reason": reason, "by": by}
+        return self.post(f"/locks/{symbol}/release", list[ri.SymbolLockView], body)
+
     def order_by_hand(
         self, proposal: ex.OrderProposal, reason: str, key: str
     ) -> ri.RiskOutcomeView:
@@ -519,6 +537,12 @@ class RiskClient(ServiceClient):
     def what_if(self, proposal: ex.OrderProposal) -> ri.WhatIfView:
         """Ask what risk would answer; nothing is stored."""
         return self.post("/what-if", ri.WhatIfView, proposal)
+
+    def what_if_replaced(
+        self, order_id: UUID | str, change: ex.OrderChange
+    ) -> ri.WhatIfView:
+        """Ask what risk would answer to a change of an order; nothing is stored."""
+        return self.post(f"/orders/{order_id}/what-if", ri.WhatIfView, change)
 
     def size(self) -> ri.RiskRunResult:
         """Size signals that have no outcome yet."""

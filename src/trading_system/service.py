@@ -21,6 +21,7 @@ from trading_system.clock import monotonic, utc_now
 from trading_system.config.settings import Settings
 from trading_system.consumer import Consumer
 from trading_system.contracts.system import (
+    AuditView,
     CheckView,
     ConsumerView,
     DeadLetterDetailView,
@@ -48,8 +49,13 @@ from trading_system.doorbell import Doorbell
 from trading_system.errors import TradingError, Unavailable
 from trading_system.http import create_http_app, problem, product_version
 from trading_system.log_rows import LogRows
-from trading_system.messaging import EventHandlers, log_end
-from trading_system.models import DeadLetter, LoggedEvent, TradingSession
+from trading_system.messaging import EventHandlers, events_after, log_end
+from trading_system.models import (
+    AuditEntry,
+    DeadLetter,
+    LoggedEvent,
+    TradingSession,
+)
 from trading_system.security import ACTING_USER, ADMIN, READ, Caller, requires
 from trading_system.vocabulary import Instant, ServiceName
 from trading_system.worker import Worker
@@ -393,6 +399,24 @@ def _log_routes() -> APIRouter:
         """List the exchange's sessions between two dates, both included."""
         query = select(TradingSession).where(TradingSession.day.between(start, end))
         return tx.session.scalars(query.order_by(TradingSession.day)).all()
+
+    @router.get("/audit", response_model=list[AuditView])
+    def audit(
+        tx: Reading,
+        table: Annotated[str | None, Query(max_length=100)] = None,
+        user: Annotated[str | None, Query(max_length=100)] = None,
+        before: Annotated[int | None, Query(ge=0)] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> Any:
+        """List the audit log, newest first; go on `before` the last one seen."""
+        wanted = select(AuditEntry).order_by(AuditEntry.audit_id.desc()).limit(limit)
+        if table is not None:
+            wanted = wanted.where(AuditEntry.table_name == table)
+        if user is not None:
+            wanted = wanted.where(AuditEntry.user_id == user)
+        if before is not None:
+            wanted = wanted.where(AuditEntry.audit_id < before)
+        return tx.session.scalars(wanted).all()
 
     @router.post("/jobs/claim", response_model=JobView)
     def claim(tx: Writing, asked: JobClaim) -> Any:

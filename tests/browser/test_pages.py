@@ -36,6 +36,8 @@ PAGES = {
     "logs": "/logs",
     "ticket": "/orders/new?symbol=AAPL&side=buy&quantity=10",
     "system": "/system",
+    "latency": "/system/latency",
+    "settings": "/settings",
     "halt": "/halt",
 }
 # Pages about one thing have no page where that thing does not exist.

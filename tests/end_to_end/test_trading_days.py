@@ -9,6 +9,8 @@ from judge import judge, rows, scalar
 from sqlalchemy import text
 from stack import Stack, running_stack
 
+from trading_system.vocabulary import plain
+from trading_web import formats
 from trading_web.formats import minus_signs
 
 pytestmark = pytest.mark.end_to_end
@@ -50,6 +52,135 @@ def test_profit_is_the_same_on_page_api_command_line_and_database(
         page = browser.get("/").text
     assert f"${equity:,.2f}" in page
     assert f"${abs(account.unrealized_pnl):,.2f}" in page
+
+
+SAME = {
+    "positions": (
+        lambda s: s.execution.positions(),
+        "select symbol, quantity, avg_price, market_value from execution.positions"
+        " where quantity <> 0 order by symbol",
+        ("symbol", "quantity", "avg_price", "market_value"),
+        "/",
+    ),
+    "history": (
+        lambda s: s.execution.orders(limit=1000),
+        "select order_id, symbol, quantity, filled_quantity from execution.orders"
+        " order by timestamp desc, order_id desc",
+        ("order_id", "symbol", "quantity", "filled_quantity"),
+        "/orders?tab=history&limit=500",
+    ),
+    "executions": (
+        lambda s: s.execution.trades(limit=1000),
+        "select trade_id, symbol, quantity, price from execution.trades"
+        " order by timestamp desc, trade_id desc",
+        ("trade_id", "symbol", "quantity", "price"),
+        "/orders?tab=executions&limit=500",
+    ),
+    "trades": (
+        lambda s: s.analytics.round_trips(limit=1000),
+        "select round_trip_id, symbol, quantity, net_pnl from analytics.round_trips"
+        " order by entry_time desc, round_trip_id desc",
+        ("round_trip_id", "symbol", "quantity", "net_pnl"),
+        "/orders?tab=trades&limit=500",
+    ),
+    "limits": (
+        lambda s: s.risk.limits(),
+        "select limit_type, scope_id, limit_value from risk_management.risk_limits",
+        ("limit_type", "scope_id", "limit_value"),
+        "/risk",
+    ),
+}
+"""Of each table: who is asked, what the database has, which fields, which page."""
+
+COMMANDS = {"positions": ("positions",), "history": ("orders", "--limit", "1000")}
+SHOWN = {
+    "market_value": formats.money,
+    "avg_price": formats.price,
+    "quantity": formats.quantity,
+    "price": formats.price,
+    "net_pnl": formats.pnl,
+    "symbol": str,
+}
+
+
+@pytest.mark.parametrize("table", SAME)
+def test_a_table_is_the_same_on_page_api_command_line_file_and_database(
+    stack: Stack, table: str
+) -> None:
+    ask, statement, fields, path = SAME[table]
+    with stack.services() as services:
+        answers = [each.model_dump() for each in ask(services)]
+    api = [tuple(each[field] for field in fields) for each in answers]
+    assert api
+    with stack.engine().connect() as connection:
+        stored = [tuple(row) for row in connection.execute(text(statement))]
+    assert sorted(api, key=str) == sorted(stored, key=str)
+    with stack.browser() as browser:
+        filed = browser.get(f"/export/{table}.json").json()
+        page = unescape(browser.get(path).text)
+    said = [tuple(str(each[field]) for field in fields) for each in filed]
+    assert said == [tuple(_text(value) for value in row) for row in api]
+    if table in COMMANDS:
+        printed = stack.json(*COMMANDS[table])
+        assert [tuple(str(row[field]) for field in fields) for row in printed] == said
+    for row in api:
+        for field, value in zip(fields, row, strict=True):
+            if field in SHOWN and value is not None:
+                assert SHOWN[field](value) in page, (field, value)
+
+
+def _text(value: object) -> str:
+    return plain(value) if isinstance(value, Decimal) else str(value)
+
+
+WALKED = {
+    "orders": (lambda s, last, n: s.execution.orders(cursor=last, limit=n), "order_id"),
+    "trades": (lambda s, last, n: s.execution.trades(cursor=last, limit=n), "trade_id"),
+    "decisions": (
+        lambda s, last, n: s.strategy.decisions(before=last, limit=n),
+        "decision_id",
+    ),
+    "outcomes": (
+        lambda s, last, n: s.risk.outcomes(before=last, limit=n),
+        "outcome_id",
+    ),
+    "round trips": (
+        lambda s, last, n: s.analytics.round_trips(before=last, limit=n),
+        "round_trip_id",
+    ),
+    "notifications": (
+        lambda s, last, n: s.notification.notifications(before=last, limit=n),
+        "notification_id",
+    ),
+    "quality": (lambda s, last, n: s.ingestion.quality(n, before=last), "log_id"),
+    "logs": (
+        lambda s, last, n: s.notification.logs(level="INFO", before=last, limit=n),
+        "log_id",
+    ),
+    "audit": (lambda s, last, n: s.risk.audit(before=last, limit=n), "audit_id"),
+}
+
+
+@pytest.mark.parametrize("name", WALKED)
+def test_a_list_read_page_by_page_is_the_whole_list(stack: Stack, name: str) -> None:
+    read, key = WALKED[name]
+    with stack.services() as services:
+        whole = [getattr(each, key) for each in read(services, None, 500)]
+        size = max(1, len(whole) // 3)
+        walked: list[object] = []
+        while len(walked) < len(whole) + size:
+            page = read(services, walked[-1] if walked else None, size)
+            assert len(page) <= size
+            walked += [getattr(each, key) for each in page]
+            if len(page) < size:
+                break
+    if not whole:
+        assert not walked
+        return
+    assert len(set(walked)) == len(walked)
+    # What was written since the first reading stands before it.
+    start = walked.index(whole[0])
+    assert walked[start : start + len(whole)] == whole[: len(walked) - start]
 
 
 def test_an_order_explains_itself_from_the_bar_to_the_profit(stack: Stack) -> None:

@@ -57,6 +57,7 @@ def create(
         if not getattr(route, "path", "").startswith(("/docs", "/openapi.json"))
     ]
     app.state.desk, app.state.hub, app.state.secret = desk, hub, secret
+    app.state.settings = settings
     app.state.prefect = Prefect(
         settings.prefect_api_url, os.environ.get("PREFECT_API_AUTH_STRING", "")
     )

@@ -129,6 +129,11 @@ def figure(value: float | None) -> str:
     return _minus(text.rstrip("0").rstrip(".") if places == 4 else text)
 
 
+def elapsed(seconds: float | None) -> str:
+    """Return a time that was measured in seconds, in its two largest units."""
+    return duration(None if seconds is None else timedelta(seconds=seconds))
+
+
 def duration(span: timedelta | None) -> str:
     """Return a span in its two largest units: 3 h 12 m, 2 d 4 h, 0.4 s."""
     if span is None:

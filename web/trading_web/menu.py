@@ -25,4 +25,5 @@ PAGES: Final = (
     MenuPage("alerts", "/alerts", "Alerts", "n"),
     MenuPage("logs", "/logs", "Logs", "l"),
     MenuPage("system", "/system", "System", "y"),
+    MenuPage("settings", "/settings", "Settings", ","),
 )

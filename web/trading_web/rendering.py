@@ -10,7 +10,14 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
-from trading_web import decision_words, formats, order_states, risk_words
+from trading_web import (
+    audit_words,
+    decision_words,
+    formats,
+    order_states,
+    order_words,
+    risk_words,
+)
 from trading_web.cells import Cell
 from trading_web.menu import PAGES
 from trading_web.static import asset_url
@@ -82,12 +89,14 @@ def signed_percent(value: Decimal | float | None) -> Markup:
 
 templates.globals.update(
     asset=asset_url,
+    audit_words=audit_words,
     cell=cell,
     decision_words=decision_words,
     escape=escape,
     formats=formats,
     moment=moment,
     order_states=order_states,
+    order_words=order_words,
     pages=PAGES,
     risk_words=risk_words,
     signed=signed,

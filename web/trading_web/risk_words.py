@@ -12,6 +12,7 @@ STATEMENTS: Final = frozenset(
         "bar_is_the_newest",
         "signal_is_fresh",
         "symbol_is_not_parked",
+        "symbol_is_unlocked",
         "books_are_clean",
         "strategy_may_enter",
         "market_takes_the_order",

@@ -141,6 +141,7 @@ def position(body: Any) -> BrokerPosition:
         quantity=-quantity if fields.get("side") == "short" else quantity,
         average_price=_number(fields, "avg_entry_price"),
         current_price=_optional(fields, "current_price"),
+        last_close=_optional(fields, "lastday_price"),
     )
 
 

@@ -39,17 +39,19 @@ def mark(desk: Desk, *, force: bool = False) -> bool:
     if not (force or _is_due(moment, last, entry)):
         return False
     account = desk.broker.account()
+    held = desk.broker.positions()
     prices = {
-        held.symbol: held.current_price
-        for held in desk.broker.positions()
-        if held.current_price is not None
+        each.symbol: each.current_price
+        for each in held
+        if each.current_price is not None
     }
+    closes = {each.symbol: each.last_close for each in held}
     if missing := sorted(set(symbols) - set(prices)):
         prices.update(desk.broker.last_prices(missing))
     crash_point("before_marked")
     with desk.booking, desk.database.transaction() as tx:
         tx.fence(desk.epoch)
-        _record(tx, desk.account_id, account, prices, moment)
+        _record(tx, desk.account_id, account, prices, closes, moment)
     return True
 
 
@@ -81,11 +83,13 @@ def _record(
     account_id: str,
     account: BrokerAccount,
     prices: dict[str, Decimal],
+    closes: dict[str, Decimal | None],
     moment: Moment,
 ) -> None:
     positions = tx.books.positions(account_id)
     for position in positions:
         _mark(position, prices.get(position.symbol), moment.time)
+        position.last_close = closes.get(position.symbol) or position.last_close
     cash = tx.books.cash(account_id)
     values = [position.market_value or ZERO for position in positions]
     long_value = sum((value for value in values if value > 0), ZERO)

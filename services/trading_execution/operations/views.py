@@ -107,6 +107,7 @@ def position_views(tx: ExecutionTransaction, account_id: str) -> list[PositionVi
 def _position_view(position: Position, holders: str) -> PositionView:
     unrealized, cost = position.unrealized_pnl, abs(position.cost)
     fraction = None if unrealized is None or not cost else float(unrealized / cost)
+    last, close = position.last_price, position.last_close
     return PositionView(
         symbol=position.symbol,
         strategy=holders or None,
@@ -117,6 +118,7 @@ def _position_view(position: Position, holders: str) -> PositionView:
         unrealized_pnl=unrealized,
         unrealized_fraction=fraction,
         realized_pnl=position.realized_pnl,
+        day_change_fraction=float(last / close - 1) if last and close else None,
         opened_at=position.opened_at,
         entry_order_id=position.entry_order_id,
         marked_at=position.marked_at,

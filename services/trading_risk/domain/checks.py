@@ -38,6 +38,7 @@ class LiveProposal(Proposal):
     may_trade: bool = False
     is_expired: bool = True
     is_parked: bool = True
+    symbol_lock: str = "not known"
     strategy_halt: str = "not known"
     books_state: str = "never compared"
     books_age: Decimal = ZERO
@@ -117,6 +118,21 @@ def symbol_is_not_parked(
     )
 
 
+def symbol_is_unlocked(
+    proposal: LiveProposal, limits: Limits, quantity: Decimal
+) -> Finding:
+    """No person has locked this symbol against entries."""
+    lock = proposal.symbol_lock
+    return _entry_check(
+        proposal,
+        not lock,
+        "SYMBOL_LOCKED",
+        f"locked: {lock}" if lock else "nobody has locked it",
+        value=int(bool(lock)),
+        limit=0,
+    )
+
+
 def event_is_prompt(
     proposal: LiveProposal, limits: Limits, quantity: Decimal
 ) -> Finding:
@@ -189,6 +205,7 @@ OPERATIONAL_CHECKS: tuple[Check[LiveProposal], ...] = (
     bar_is_the_newest,
     signal_is_fresh,
     symbol_is_not_parked,
+    symbol_is_unlocked,
     event_is_prompt,
     books_are_clean,
     books_are_recent,

@@ -34,6 +34,7 @@ class Sitting:
     books_completed_at: datetime | None
     halted: Mapping[str, str]
     parked: frozenset[tuple[str, UUID]]
+    locked: Mapping[str, str]
     ordered: set[tuple[str, str, str]]
     orders_this_bar: int
     orders_today: int

@@ -8,6 +8,7 @@ from trading_risk.operations.decisions import (
     evaluation_of,
 )
 from trading_risk.operations.limits import adopt_strategy_limits, set_limit
+from trading_risk.operations.locks import lock_symbol, release_symbol
 from trading_risk.operations.losses import (
     mark_account,
     mark_books,
@@ -19,6 +20,7 @@ from trading_risk.operations.manual import (
     order_by_hand,
     replace_by_hand,
     what_if,
+    what_if_replaced,
 )
 from trading_risk.operations.monitoring import exposure, limits_in_use, monitor
 from trading_risk.operations.proposals import TradeRequest, request_of
@@ -43,12 +45,14 @@ __all__ = [
     "exposure",
     "halt",
     "limits_in_use",
+    "lock_symbol",
     "mark_account",
     "mark_books",
     "monitor",
     "obey_kill_switch",
     "order_by_hand",
     "prepare",
+    "release_symbol",
     "replace_by_hand",
     "request_of",
     "reset_breaker",
@@ -56,4 +60,5 @@ __all__ = [
     "set_limit",
     "trading_state",
     "what_if",
+    "what_if_replaced",
 ]

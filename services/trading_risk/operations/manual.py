@@ -44,6 +44,28 @@ def what_if(
     _require_fitting_terms(proposal)
     market_time = tx.market_time()
     request = _request(tx, proposal, identity("what-if"), market_time, surroundings)
+    return _foreseen(tx, request, surroundings, market_time)
+
+
+def what_if_replaced(
+    tx: RiskTransaction,
+    order_id: UUID,
+    change: OrderChange,
+    surroundings: Surroundings,
+) -> WhatIfView:
+    """Return what risk would answer to a change of an order; nothing is stored."""
+    market_time = tx.market_time()
+    signal = identity("what-if")
+    request = _replacement(tx, order_id, change, signal, market_time, surroundings)
+    return _foreseen(tx, request, surroundings, market_time)
+
+
+def _foreseen(
+    tx: RiskTransaction,
+    request: TradeRequest,
+    surroundings: Surroundings,
+    market_time: datetime,
+) -> WhatIfView:
     evaluation = evaluation_of(tx, request, surroundings, market_time)
     checks = [
         RiskCheckView(
@@ -106,23 +128,35 @@ def replace_by_hand(
     signal, is_new = _claim(tx, idempotency_key, asked, wanted.reason, by, market_time)
     if not is_new:
         return tx.outcomes.get(signal)
+    request = _replacement(tx, order_id, wanted, signal, market_time, surroundings)
+    decide(tx, request, surroundings, market_time)
+    return tx.outcomes.get(signal)
+
+
+def _replacement(
+    tx: RiskTransaction,
+    order_id: UUID,
+    change: OrderChange,
+    signal: UUID,
+    market_time: datetime,
+    surroundings: Surroundings,
+) -> TradeRequest:
+    """Return the changed order as one that stands in the place of the old one."""
     order = tx.placed.get(order_id)
     if obstacle := obstacle_to_replacing(order, tx.placed.is_being_replaced(order_id)):
         raise Conflict(obstacle)
     before = proposal_of(order)
-    after = changed(before, wanted)
+    after = changed(before, change)
     if after == before:
         raise Invalid("Nothing would be different about the order.")
     _require_fitting_terms(after)
-    request = replace(
+    return replace(
         _request(tx, after, signal, market_time, surroundings),
         strategy=order.strategy,
         correlation_id=order.correlation_id,
         replaces=order_id,
         instead_of=tx.placed.alternatives(order),
     )
-    decide(tx, request, surroundings, market_time)
-    return tx.outcomes.get(signal)
 
 
 def _claim(

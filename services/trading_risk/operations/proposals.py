@@ -122,6 +122,7 @@ def sit(
             if breaker.scope == STRATEGY
         },
         parked=tx.parked(),
+        locked=tx.locks.reasons(market_time),
         ordered=set(ordered),
         orders_this_bar=len(ordered),
         orders_today=tx.outcomes.approved_on(day),
@@ -186,6 +187,7 @@ def propose(
         may_trade=request.may_trade,
         is_expired=market_time > request.valid_until,
         is_parked=sitting.is_parked(symbol, request.event_id),
+        symbol_lock=sitting.locked.get(symbol, ""),
         strategy_halt=sitting.halted.get(strategy, ""),
         books_state=sitting.books_state,
         books_age=_since(sitting.books_completed_at),

@@ -11,6 +11,7 @@ from trading_core.calendar import NEW_YORK
 from trading_risk.domain.sitting import Sitting
 from trading_risk.repository.books import BookKeeping
 from trading_risk.repository.limits import RiskLimits
+from trading_risk.repository.locks import SymbolLocks
 from trading_risk.repository.losses import Breakers, LossDays, RiskEvents
 from trading_risk.repository.outcomes import ManualOrders, Outcomes, Reservations
 from trading_risk.repository.placed import PlacedOrders
@@ -103,6 +104,11 @@ class RiskTransaction(Transaction):
     def breakers(self) -> Breakers:
         """Breakers that have tripped."""
         return Breakers(self.session, self.account)
+
+    @cached_property
+    def locks(self) -> SymbolLocks:
+        """Symbols that nothing may be entered in."""
+        return SymbolLocks(self.session, self.account)
 
     @cached_property
     def events(self) -> RiskEvents:

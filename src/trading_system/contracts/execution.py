@@ -157,7 +157,11 @@ class AccountView(View):
 
 
 class PositionView(View):
-    """A position: quantity and cost from the ledger, value from the last mark."""
+    """A position: quantity and cost from the ledger, value from the last mark.
+
+    `day_change_fraction` is the price's change since the close of the day before, for
+    long and short alike.
+    """
 
     symbol: str
     strategy: str | None = None
@@ -278,6 +282,8 @@ class EquityPoint(View):
     market_time: Instant
     equity: Money
     cash: Money
+    long_value: Money | None = None
+    short_value: Money | None = None
     session_closed: bool = False
 
 

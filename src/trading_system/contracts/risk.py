@@ -108,6 +108,22 @@ class RiskLimitChanged(Event, topic="risk.risk_limit_changed"):
         return f"{self.scope}:{self.scope_id}:{self.limit_type}"
 
 
+class SymbolLockChanged(Event, topic="risk.symbol_lock_changed"):
+    """A symbol was locked against entries, or released."""
+
+    account_id: str
+    symbol: Symbol
+    locked: bool
+    until: Instant | None
+    reason: str
+    by: str
+    market_time: Instant
+
+    @property
+    def key(self) -> str:
+        return self.symbol
+
+
 class RiskAlertRaised(Event, topic="risk.risk_alert_raised"):
     """A limit is near or broken, or a breaker tripped."""
 
@@ -281,6 +297,33 @@ class LimitVersionView(View):
     reason: str
     updated_by: str
     recorded_at: Instant
+
+
+class SymbolLockView(View):
+    """A symbol in which nothing is entered, until when in market time, and why."""
+
+    symbol: str
+    until: Instant | None
+    reason: str
+    locked_by: str
+    market_time: Instant
+    locked_at: Instant
+
+
+class LockRequest(Model):
+    """A wish that nothing is entered in a symbol; without `until`, until released."""
+
+    symbol: Symbol
+    until: Instant | None = None
+    reason: Words
+    by: Words
+
+
+class LockRelease(Model):
+    """Why a symbol may be entered again."""
+
+    reason: Words
+    by: Words
 
 
 class BreakerView(View):

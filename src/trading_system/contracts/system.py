@@ -194,6 +194,20 @@ class JobView(View):
     summary: str | None = None
 
 
+class AuditView(View):
+    """One line of the audit log: who did what to which row, and why."""
+
+    audit_id: int
+    at: Instant
+    user_id: str
+    db_role: str
+    table_name: str
+    operation: str
+    old_values: dict[str, Any] | None
+    new_values: dict[str, Any] | None
+    reason: str | None
+
+
 class SessionView(View):
     """A session of the exchange: its date in New York, its open and its close."""
 

@@ -76,6 +76,7 @@ class FakeBroker:
         self.bookings: list[BrokerActivity] = []
         self.hidden: set[str] = set()
         self.prices: dict[str, Decimal] = {}
+        self.closes: dict[str, Decimal] = {}
         self.foreign_shares: dict[str, Decimal] = {}
         self.cash_error = Decimal(0)
         self.room = 1_000
@@ -187,7 +188,13 @@ class FakeBroker:
                 shares.get(fill.symbol, Decimal(0)) + sign * fill.quantity
             )
         return [
-            BrokerPosition(symbol, quantity, Decimal(10), self.prices.get(symbol))
+            BrokerPosition(
+                symbol,
+                quantity,
+                Decimal(10),
+                self.prices.get(symbol),
+                self.closes.get(symbol),
+            )
             for symbol, quantity in sorted(shares.items())
             if quantity
         ]

@@ -9,7 +9,7 @@ import pytest
 
 from trading_execution.domain.order_status import OrderStatus
 from trading_execution.handlers import on
-from trading_execution.operations import flatten, marks, resolve
+from trading_execution.operations import flatten, marks, resolve, views
 from trading_execution.workers import workers
 from trading_system.consumer import Consumer
 from trading_system.contracts.risk import OrderApproved, TradingStateChanged
@@ -202,6 +202,22 @@ def test_the_account_is_marked_at_each_minute_and_at_the_close(bench: "Bench") -
     with bench.database.read_only() as tx:
         [position] = tx.books.positions(bench.account_id)
     assert (position.last_price, position.unrealized_pnl) == (12, 20)
+
+
+def test_a_position_shows_how_its_price_changed_since_the_day_before(
+    bench: "Bench",
+) -> None:
+    hold(bench, "AAPL", 10)
+    bench.broker.prices["AAPL"] = Decimal(12)
+    marks.mark(bench.desk, force=True)
+    with bench.database.read_only() as tx:
+        [view] = views.position_views(tx, bench.account_id)
+    assert view.day_change_fraction is None
+    bench.broker.closes["AAPL"] = Decimal(16)
+    marks.mark(bench.desk, force=True)
+    with bench.database.read_only() as tx:
+        [view] = views.position_views(tx, bench.account_id)
+    assert view.day_change_fraction == -0.25
 
 
 def test_a_position_that_the_broker_has_no_price_for_keeps_its_last(

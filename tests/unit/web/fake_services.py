@@ -51,6 +51,7 @@ from trading_system.contracts.risk import (
     RiskCheckView,
     RiskEventView,
     RiskOutcomeView,
+    SymbolLockView,
     TradingStateView,
     WhatIfView,
 )
@@ -61,7 +62,7 @@ from trading_system.contracts.strategy import (
     StrategyVersionView,
     StrategyView,
 )
-from trading_system.contracts.system import JobView
+from trading_system.contracts.system import AuditView, JobView
 from trading_system.service import CheckView, EventView, HealthView
 from trading_system.vocabulary import (
     TIMEFRAME,
@@ -187,8 +188,11 @@ def empty() -> FakeServices:
         ("execution", path): []
         for path in ("/positions", "/orders", "/trades", "/equity", "/reconciliations")
     }
-    nothing |= {("risk", path): [] for path in ("/outcomes", "/limits", "/breakers")}
+    nothing |= {
+        ("risk", path): [] for path in ("/outcomes", "/limits", "/breakers", "/locks")
+    }
     nothing["risk", "/events-log"] = []
+    nothing["risk", "/audit"] = []
     nothing |= {
         ("analytics", path): []
         for path in ("/round-trips", "/performance", "/backtests")
@@ -276,6 +280,8 @@ class Market:
             ("risk", "/exposure"): exposure(Decimal("101820.44"), Decimal(39_000)),
             ("risk", "/breakers"): [_breaker()],
             ("risk", "/events-log"): [_warning()],
+            ("risk", "/locks"): [_lock()],
+            ("risk", "/audit"): _audit(),
             ("risk", "/what-if"): _what_if(),
             ("analytics", "/performance"): _performance(),
             ("analytics", "/backtests"): [backtest(20), backtest(40)],
@@ -487,7 +493,13 @@ class Market:
         for _, end in _hours(NOW - timedelta(days=7), NOW):
             value += Decimal(round(self._random.gauss(20, 180), 2))
             points.append(
-                EquityPoint(market_time=end, equity=value, cash=Decimal(60_000))
+                EquityPoint(
+                    market_time=end,
+                    equity=value,
+                    cash=Decimal(60_000),
+                    long_value=value - Decimal(60_000),
+                    short_value=Decimal(0),
+                )
             )
         return points
 
@@ -839,6 +851,45 @@ def _warning() -> RiskEventView:
         message="The daily loss is -1.8 % of -2.0 %.",
         timestamp=NOW,
     )
+
+
+def _lock() -> SymbolLockView:
+    return SymbolLockView(
+        symbol="XOM",
+        until=NOW + timedelta(days=2),
+        reason="Earnings tonight.",
+        locked_by="dashboard",
+        market_time=NOW - timedelta(hours=1),
+        locked_at=NOW - timedelta(hours=1),
+    )
+
+
+def _audit() -> list[AuditView]:
+    old = {"limit_type": "max_daily_loss", "limit_value": 0.02, "version": 1}
+    return [
+        AuditView(
+            audit_id=2,
+            at=NOW - timedelta(minutes=2),
+            user_id="dashboard",
+            db_role="trading_risk",
+            table_name="risk_management.risk_limits",
+            operation="UPDATE",
+            old_values=old,
+            new_values=old | {"limit_value": 0.01, "version": 2},
+            reason="Calmer.",
+        ),
+        AuditView(
+            audit_id=1,
+            at=NOW - timedelta(minutes=9),
+            user_id="ada",
+            db_role="trading_risk",
+            table_name="risk_management.symbol_locks",
+            operation="INSERT",
+            old_values=None,
+            new_values={"symbol": "XOM", "reason": "Earnings tonight."},
+            reason="Earnings tonight.",
+        ),
+    ]
 
 
 def _what_if() -> WhatIfView:

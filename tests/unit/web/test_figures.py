@@ -8,10 +8,17 @@ from typing import Any
 
 import plotly.graph_objects as go
 import pytest
-from fake_services import a_market, trading
+from fake_services import NOW, a_market, trading
 
 from trading_system.contracts.execution import EquityPoint
-from trading_web.figures import Span, Timeline, bar_figure, equity_figure
+from trading_web import formats
+from trading_web.figures import (
+    Span,
+    Timeline,
+    bar_figure,
+    equity_figure,
+    exposure_figure,
+)
 from trading_web.pages.chart import daily
 
 pytestmark = pytest.mark.unit
@@ -118,7 +125,7 @@ async def test_a_figure_is_served_as_json(open_browser, path):
     await browser.sign_in()
     answer = await browser.get(path)
     assert answer.status_code == 200
-    assert set(answer.json()) == {"data", "layout", "caption"}
+    assert set(answer.json()) == {"data", "layout", "caption", "table"}
 
 
 async def test_a_figure_without_its_service_is_a_problem(open_browser):
@@ -129,3 +136,58 @@ async def test_a_figure_without_its_service_is_a_problem(open_browser):
     answer = await browser.http.get("/figures/bars/AAPL")
     assert answer.status_code == 503
     assert "does not answer" in answer.json()["detail"]
+
+
+def test_exposure_stands_against_its_limit_and_shorts_below_the_line():
+    points = [
+        EquityPoint(
+            market_time=bar.bar_end,
+            equity=Decimal(100),
+            cash=Decimal(70),
+            long_value=Decimal(i),
+            short_value=Decimal(-10),
+        )
+        for i, bar in enumerate(MARKET.bars["SPY"][:60])
+    ]
+    told = exposure_figure(points, Decimal("0.5"), revision="1W")
+    figure = painted(told)
+    go.Figure(data=figure["data"], layout=figure["layout"])
+    longs, shorts, net = figure["data"]
+    assert (longs["y"][-1], shorts["y"][-1]) == (0.59, -0.1)
+    assert net["y"][-1] == pytest.approx(0.49)
+    assert "gross 69.0\u202f%, net +49.0\u202f%" in told["caption"]
+    assert told["layout"]["shapes"][0]["y0"] == 0.5
+    assert len(told["table"]["rows"]) == 50
+
+
+def test_what_was_not_recorded_is_not_drawn():
+    bare = EquityPoint(market_time=NOW, equity=Decimal(1), cash=Decimal(1))
+    broke = bare.model_copy(update={"equity": Decimal(0), "long_value": Decimal(0)})
+    assert exposure_figure([bare, broke], None, revision="x")["data"] == []
+
+
+def test_the_table_of_a_chart_has_its_values_newest_first():
+    figure = chart()
+    bars, table = MARKET.bars["AAPL"], figure["table"]
+    assert table["columns"] == ["Begins", "Open", "High", "Low", "Close", "Volume"]
+    assert len(table["rows"]) == 50
+    assert table["rows"][0][4] == formats.price(bars[-1].close)
+    assert table["caption"].endswith(f"the last 50 of {len(bars)}")
+
+
+async def test_every_chart_has_files_with_the_values_that_it_draws(open_browser):
+    browser = open_browser(trading())
+    await browser.sign_in()
+    equity = (await browser.get("/figures/equity?range=1W")).json()
+    rows = (await browser.get("/files/equity.json?range=1W")).json()
+    assert [float(row["equity"]) for row in rows] == equity["data"][0]["y"]
+    assert [row["drawdown"] for row in rows] == equity["data"][-1]["y"]
+    csv = (await browser.get("/files/equity.csv?range=1W")).text
+    assert csv.startswith("market_time,market_time_new_york,equity,benchmark,drawdown")
+    exposure = (await browser.get("/figures/exposure?range=1W")).json()
+    rows = (await browser.get("/files/exposure.json?range=1W")).json()
+    assert [row["long"] for row in rows] == exposure["data"][0]["y"]
+    bars = (await browser.get("/files/bars/AAPL.json?tf=1h")).json()
+    drawn = (await browser.get("/figures/bars/AAPL?tf=1h")).json()
+    assert [bar["close"] for bar in bars] == drawn["data"][0]["close"]
+    assert (await browser.get("/files/bars/BRK.B.csv")).status_code == 200

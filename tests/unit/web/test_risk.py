@@ -1,10 +1,11 @@
 """Limits are tightened with a reason and loosened with a word; orders by hand."""
 
 import re
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from fake_services import a_market, trading
+from fake_services import NOW, a_market, trading
 
 from trading_system.contracts.risk import RiskCheckView
 from trading_web import risk_words
@@ -131,3 +132,46 @@ def test_a_check_that_is_true_or_false_reads_yes_or_no():
     assert (risk_words.value_of(check), risk_words.limit_of(check)) == ("yes", "—")
     counted = check.model_copy(update={"name": "orders_of_the_day_are_few"})
     assert (risk_words.value_of(counted), risk_words.limit_of(counted)) == ("0", "0")
+
+
+async def test_a_symbol_is_locked_at_once_and_released_for_a_reason(open_browser):
+    fake, browser = await ready(open_browser)
+    fake.answers["risk", "/locks/XOM/release"] = []
+    page = (await browser.get("/risk?lock=aapl")).text
+    assert 'name="symbol" required maxlength="12" autocomplete="off" value="AAPL"' in (
+        page
+    )
+    assert "Earnings tonight." in page
+    del fake.answers["risk", "/locks"]
+    fake.answers["risk", "/locks"] = a_market().answers()["risk", "/locks"][0]
+    assert (await browser.send("/risk/locks", symbol="nvda")).is_redirect
+    body = fake.posted[-1][2]
+    assert (body["symbol"], body["until"]) == ("NVDA", None)
+    assert body["reason"] == "Locked on the dashboard."
+    await browser.send("/risk/locks", symbol="NVDA", lasts="day", reason="News.")
+    until = datetime.fromisoformat(fake.posted[-1][2]["until"])
+    assert until == NOW + timedelta(days=1)
+    assert (await browser.send("/risk/locks", symbol="?")).status_code == 422
+    sent = len(fake.posted)
+    answer = await browser.send("/risk/locks/XOM/release", reason="")
+    assert answer.status_code == 422
+    assert len(fake.posted) == sent
+    assert (
+        await browser.send("/risk/locks/XOM/release", reason="It is over.")
+    ).is_redirect
+
+
+async def test_with_money_a_symbol_is_released_by_its_word(open_browser):
+    fake, browser = await ready(open_browser, "live")
+    fields = {"reason": "It is over."}
+    answer = await browser.send("/risk/locks/XOM/release", **fields)
+    assert answer.status_code == 422
+    assert not fake.posted
+
+
+async def test_the_chart_of_a_locked_symbol_says_so_and_offers_others_the_lock(
+    open_browser,
+):
+    _, browser = await ready(open_browser)
+    assert "Locked until" in (await browser.get("/charts/XOM")).text
+    assert 'action="/risk/locks"' in (await browser.get("/charts/AAPL")).text

@@ -115,6 +115,7 @@
     holder.removeAttribute("aria-busy");
     delete holder.dataset.failed;
     holder.dataset.drawn = described.data.length ? "yes" : "empty";
+    fillTable(holder, described.table);
     if (!described.data.length) {
       // Axes without a line would show numbers that nobody measured.
       if (state.figure) window.Plotly.purge(plot);
@@ -127,6 +128,37 @@
     state.described = described;
     paint(Plotly, holder, plot, state);
     drawn.set(holder, state);
+  }
+
+  // The same values for those who read them: what the server wrote, as it wrote it.
+  function fillTable(holder, described) {
+    const table = document.querySelector(`[data-table-of="${holder.id}"] table`);
+    if (!table) return;
+    const row = (texts, name) => {
+      const line = document.createElement("tr");
+      texts.forEach((text, i) => {
+        const cell = document.createElement(i && name === "td" ? "td" : "th");
+        cell.scope = name === "td" ? "row" : "col";
+        if (cell.tagName === "TD") cell.removeAttribute("scope");
+        cell.className = i ? "num" : "font-normal";
+        cell.textContent = text;
+        line.append(cell);
+      });
+      return line;
+    };
+    const { caption = "Nothing to show", columns = ["Values"], rows = [] } = described || {};
+    const head = document.createElement("thead");
+    head.append(row(columns, "th"));
+    const body = document.createElement("tbody");
+    body.append(...rows.map((texts) => row(texts, "td")));
+    table.caption.textContent = caption;
+    table.replaceChildren(table.caption, head, body);
+  }
+
+  function pointFiles(holder) {
+    const [path, query] = holder.dataset.figure.replace("/figures/", "/files/").split("?");
+    for (const link of document.querySelectorAll(`[data-files-of="${holder.id}"] a`))
+      link.href = `${path}.${link.dataset.kind}${query ? `?${query}` : ""}`;
   }
 
   function shownAtFirst(plot, state) {
@@ -241,6 +273,7 @@
     for (const other of button.parentElement.children) other.removeAttribute("aria-current");
     button.setAttribute("aria-current", "true");
     holder.dataset.figure = button.dataset.address;
+    pointFiles(holder);
     history.replaceState(null, "", button.href);
     const state = drawn.get(holder);
     if (state) state.range = null;

@@ -2,17 +2,20 @@
 
 from trading_web.pages import (
     alerts,
+    amend,
     backtests,
     chart,
     data,
     explain,
     export,
     halt,
+    latency,
     logs,
     orders,
     performance,
     portfolio,
     risk,
+    settings,
     strategies,
     system,
     ticket,
@@ -23,6 +26,7 @@ PAGES = tuple(
     for page in (
         portfolio,
         ticket,
+        amend,
         orders,
         chart,
         explain,
@@ -34,6 +38,8 @@ PAGES = tuple(
         alerts,
         logs,
         system,
+        latency,
+        settings,
         halt,
         export,
     )

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from itertools import groupby
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -10,9 +10,11 @@ from starlette.responses import Response
 
 from trading_system.contracts.ingestion import BarView
 from trading_web import formats
+from trading_web.desk import Desk
 from trading_web.errors import PageRoute
 from trading_web.figures import Figure, bar_figure
 from trading_web.order_states import is_open
+from trading_web.pages.export import as_file
 from trading_web.rendering import render
 from trading_web.shell import OnDesk
 
@@ -47,6 +49,7 @@ def read_chart(
         f"decisions-{symbol}",
         lambda: services.strategy.decisions(symbol=symbol, limit=30),
     )
+    locks = desk.ask("locks", services.risk.locks)
     position = next((p for p in positions.value or [] if p.symbol == symbol), None)
     return render(
         request,
@@ -57,6 +60,9 @@ def read_chart(
         universe=universe.value or [],
         bars=bars,
         position=position,
+        locked=next(
+            (each for each in locks.value or [] if each.symbol == symbol), None
+        ),
         decisions=decisions,
     )
 
@@ -65,17 +71,14 @@ def read_chart(
 def read_bars(desk: OnDesk, symbol: SymbolPath, tf: str = "1h") -> Figure:
     """Return the chart of a symbol, up to now in market time."""
     services = desk.services
-    start = services.execution.clock().now - LOADED.get(tf, LOADED["1h"])
-    bars = services.ingestion.bars(symbol, start=start, limit=10_000)
+    bars = _loaded(desk, symbol, tf)
     trades = desk.ask(
         f"figure-trades-{symbol}",
         lambda: services.execution.trades(symbol=symbol, limit=500),
     )
     if tf == "1d":
-        days = daily(bars)
         done = trades.value or []
-        return bar_figure(days, [], [], [], done, revision=f"{symbol}-1d")
-    bars = bars[-MOST_BARS:]
+        return bar_figure(bars, [], [], [], done, revision=f"{symbol}-1d")
     decisions = desk.ask(
         f"figure-decisions-{symbol}",
         lambda: services.strategy.decisions(symbol=symbol, limit=500),
@@ -96,6 +99,22 @@ def read_bars(desk: OnDesk, symbol: SymbolPath, tf: str = "1h") -> Figure:
         [t for t in trades.value or [] if t.symbol == symbol],
         revision=f"{symbol}-1h",
     )
+
+
+@router.get("/files/bars/{symbol}.{kind}")
+def read_bars_file(
+    desk: OnDesk, symbol: SymbolPath, kind: Literal["csv", "json"], tf: str = "1h"
+) -> Response:
+    """Return the bars of the chart as a file."""
+    return as_file(f"{symbol}-{tf}", kind, _loaded(desk, symbol, tf))
+
+
+def _loaded(desk: Desk, symbol: str, tf: str) -> list[BarView]:
+    """Return the bars of a chart that ends now, in market time."""
+    services = desk.services
+    start = services.execution.clock().now - LOADED.get(tf, LOADED["1h"])
+    bars = services.ingestion.bars(symbol, start=start, limit=10_000)
+    return daily(bars) if tf == "1d" else bars[-MOST_BARS:]
 
 
 def daily(bars: list[BarView]) -> list[BarView]:

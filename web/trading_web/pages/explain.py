@@ -1,6 +1,6 @@
 """Explain: why did it buy, sell, or do nothing on this bar?"""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
@@ -16,6 +16,7 @@ from trading_web.desk import Desk
 from trading_web.errors import PageRoute
 from trading_web.explanation import around, shown
 from trading_web.figures import Figure, bar_figure
+from trading_web.pages.export import as_file
 from trading_web.rendering import render
 from trading_web.shell import OnDesk
 
@@ -117,3 +118,12 @@ def read_decision_figure(desk: OnDesk, decision_id: UUID) -> Figure:
         scores=scores.value or [],
         decided_at=decision.bar_end,
     )
+
+
+@router.get("/files/decision/{decision_id}.{kind}")
+def read_decision_file(
+    desk: OnDesk, decision_id: UUID, kind: Literal["csv", "json"]
+) -> Response:
+    """Return the bars around a decision as a file."""
+    found, decision = _explained(desk, decision_id)
+    return as_file(f"{decision.symbol}-bars", kind, around(desk, found, decision))

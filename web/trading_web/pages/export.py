@@ -48,6 +48,7 @@ TABLES: Final[dict[str, Callable[[Services, Query], list[Any]]]] = {
     "strategies": lambda s, q: s.strategy.strategies(),
     "limits": lambda s, q: s.risk.limits(),
     "breakers": lambda s, q: s.risk.breakers(),
+    "locks": lambda s, q: s.risk.locks(),
     "trading-states": lambda s, q: s.risk.trading_states(PAGE),
     "performance": lambda s, q: s.analytics.performance(limit=PAGE),
     "backtests": lambda s, q: s.analytics.backtests(),
@@ -64,6 +65,9 @@ TABLES: Final[dict[str, Callable[[Services, Query], list[Any]]]] = {
     "logs": lambda s, q: walked(
         lambda last: s.notification.logs(level="INFO", limit=PAGE, before=last),
         "log_id",
+    ),
+    "audit": lambda s, q: walked(
+        lambda last: s.risk.audit(limit=PAGE, before=last), "audit_id"
     ),
     "runs": lambda s, q: s.ingestion.jobs(500),
 }
@@ -99,14 +103,19 @@ def export(
     if table == "decisions":
         query["outcome"] = asked.get("outcome") or None
     rows: list[View] = read(desk.services, query)
-    headers = {"Content-Disposition": f'attachment; filename="{table}.{kind}"'}
+    return as_file(table, kind, rows)
+
+
+def as_file(name: str, kind: str, rows: Sequence[View]) -> Response:
+    """Return views as a file to keep."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}.{kind}"'}
     if kind == "json":
         body = json.dumps([row.model_dump(mode="json") for row in rows], indent=1)
         return Response(body, media_type="application/json", headers=headers)
     return Response(as_csv(rows), media_type="text/csv", headers=headers)
 
 
-def as_csv(rows: list[View]) -> str:
+def as_csv(rows: Sequence[View]) -> str:
     """Return views as lines; a time has its New York time in a column beside it."""
     lines = [_flat(row) for row in rows]
     names = list(dict.fromkeys(name for line in lines for name in line))

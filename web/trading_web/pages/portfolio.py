@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -17,8 +17,9 @@ from trading_web import formats
 from trading_web.cells import Cells, account_cells, position_cells
 from trading_web.desk import Desk
 from trading_web.errors import PageRoute
-from trading_web.figures import Figure, equity_figure
+from trading_web.figures import Figure, equity_figure, equity_rows
 from trading_web.order_states import is_open
+from trading_web.pages.export import as_file
 from trading_web.rendering import render
 from trading_web.shell import OnDesk
 
@@ -94,17 +95,33 @@ def hide_welcome() -> Response:
 @router.get("/figures/equity")
 def read_equity(desk: OnDesk, range: str = "1W") -> Figure:
     """Return the equity chart of a range that ends now, in market time."""
-    services = desk.services
-    now = services.execution.clock().now
+    points = thinned(recorded(desk, range))
+    return equity_figure(points, _held(desk, points), revision=f"equity-{range}")
+
+
+@router.get("/files/equity.{kind}")
+def read_equity_file(
+    desk: OnDesk, kind: Literal["csv", "json"], range: str = "1W"
+) -> Response:
+    """Return every recorded value of a range, with benchmark and drawdown."""
+    points = recorded(desk, range)
+    return as_file("equity", kind, equity_rows(points, _held(desk, points)))
+
+
+def recorded(desk: Desk, range: str) -> list[EquityPoint]:
+    """Return the account's values of a range that ends now, in market time."""
+    execution = desk.services.execution
     span = RANGES.get(range, RANGES["1W"])
-    start = now - span if span else None
-    points = _thinned(services.execution.equity(start, None))
-    held: list[BarView] = []
-    if points:
-        # From a few days before, so that the first point has a price to stand on.
-        since = points[0].market_time - timedelta(days=5)
-        held = services.ingestion.bars(BENCHMARK, start=since, limit=5000)
-    return equity_figure(points, held, revision=f"equity-{range}")
+    start = execution.clock().now - span if span else None
+    return execution.equity(start, None, limit=50_000)
+
+
+def _held(desk: Desk, points: list[EquityPoint]) -> list[BarView]:
+    if not points:
+        return []
+    # From a few days before, so that the first point has a price to stand on.
+    since = points[0].market_time - timedelta(days=5)
+    return desk.services.ingestion.bars(BENCHMARK, start=since, limit=10_000)
 
 
 def _welcomes(request: Request, desk: Desk) -> bool:
@@ -113,7 +130,7 @@ def _welcomes(request: Request, desk: Desk) -> bool:
     return is_simulated and request.cookies.get(WELCOME) != "hidden"
 
 
-def _thinned(points: list[EquityPoint]) -> list[EquityPoint]:
+def thinned(points: list[EquityPoint]) -> list[EquityPoint]:
     """Keep every n-th point and the last, so that a long range stays quick."""
     step = len(points) // MOST_POINTS + 1
     return points if step == 1 else points[:-1:step] + points[-1:]

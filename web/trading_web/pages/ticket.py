@@ -1,25 +1,26 @@
 """An order by hand: asked of risk first, sent by the same checks, once."""
 
 from decimal import ROUND_DOWN, Decimal
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 from uuid import uuid4
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
 from trading_system.contracts.execution import OrderProposal, PositionView
-from trading_system.errors import NotFound, TradingError
-from trading_system.vocabulary import Side
+from trading_system.errors import Invalid, NotFound, TradingError
+from trading_system.vocabulary import OrderClass, Side
+from trading_web import order_words
 from trading_web.desk import Desk
 from trading_web.errors import PageRoute
 from trading_web.rendering import render
 from trading_web.shell import OnDesk
+from trading_web.tickets import SentTicket, Ticket
 
 router = APIRouter(route_class=PageRoute)
 
-Fields = dict[str, str]
-
+ENTRIES: Final = (OrderClass.BRACKET, OrderClass.OTO)
 PORTIONS: Final = {"A quarter": 4, "Half": 2, "All": 1}
 
 
@@ -32,23 +33,20 @@ class Exit(NamedTuple):
     """How many shares the usual parts of the position are."""
 
 
+class Outcome(NamedTuple):
+    """An exit that the broker keeps with an order, and what it would realize."""
+
+    label: str
+    price: Decimal
+    gain: Decimal
+
+
 @router.get("/orders/new")
 def read_ticket(
-    request: Request,
-    desk: OnDesk,
-    symbol: str = "",
-    side: str = "buy",
-    quantity: str = "",
-    limit_price: str = "",
+    request: Request, desk: OnDesk, ticket: Annotated[Ticket, Query()]
 ) -> HTMLResponse:
     """Show the ticket and, once it is filled in, what risk would answer."""
-    fields = {
-        "symbol": symbol.strip().upper(),
-        "side": side,
-        "quantity": quantity.strip(),
-        "limit_price": limit_price.strip(),
-    }
-    return _page(request, desk, fields)
+    return _page(request, desk, ticket)
 
 
 @router.get("/positions/{symbol}/close")
@@ -63,47 +61,21 @@ def close(desk: OnDesk, symbol: str) -> Response:
 
 @router.post("/orders/new")
 def send(
-    request: Request,
-    desk: OnDesk,
-    symbol: Annotated[str, Form()],
-    side: Annotated[str, Form()],
-    quantity: Annotated[str, Form()],
-    key: Annotated[str, Form(min_length=8, max_length=64)],
-    limit_price: Annotated[str, Form()] = "",
-    reason: Annotated[str, Form(max_length=200)] = "",
+    request: Request, desk: OnDesk, ticket: Annotated[SentTicket, Form()]
 ) -> Response:
     """Order it; the ticket's key makes a second sending the same order."""
-    fields = {
-        "symbol": symbol,
-        "side": side,
-        "quantity": quantity,
-        "limit_price": limit_price,
-    }
-    proposal = proposal_of(fields)
-    said = reason.strip()
-    if proposal is not None and len(said) < 3 and _reduced(desk, proposal):
-        # Less at risk needs no reason of its own.
-        said = "Reduced on the dashboard."
-    if proposal is None or len(said) < 3:
-        return _page(request, desk, fields, 422, complaint="Say why, and how much.")
     try:
-        outcome = desk.services.risk.order_by_hand(proposal, said, key)
+        proposal = ticket.proposal()
+        said = ticket.reason
+        if len(said) < 3 and _reduced(desk, proposal):
+            # Less at risk needs no reason of its own.
+            said = "Reduced on the dashboard."
+        if len(said) < 3:
+            raise Invalid("Say why.")
+        outcome = desk.services.risk.order_by_hand(proposal, said, ticket.key)
     except TradingError as error:
-        return _page(request, desk, fields, error.status, complaint=str(error))
+        return _page(request, desk, ticket, error.status, complaint=str(error))
     return RedirectResponse(f"/explain/{outcome.signal_id}", 303)
-
-
-def proposal_of(fields: Fields) -> OrderProposal | None:
-    """Return the order that a ticket describes; None while it is not complete."""
-    asked: dict[str, Any] = {
-        name: fields[name] for name in ("symbol", "side", "quantity")
-    }
-    if fields["limit_price"]:
-        asked |= {"order_type": "limit", "limit_price": fields["limit_price"]}
-    try:
-        return OrderProposal.model_validate(asked)
-    except ValueError:
-        return None
 
 
 def _position(desk: Desk, symbol: str) -> PositionView:
@@ -139,46 +111,66 @@ def exit_of(position: PositionView, shares: Decimal, price: Decimal | None) -> E
     return Exit(held - shares, gain, {k: v for k, v in portions.items() if v})
 
 
+def outcomes_of(proposal: OrderProposal, price: Decimal | None) -> list[Outcome]:
+    """Return what the exits of an order would realize, if it fills at a price."""
+    shares, entries = proposal.quantity, proposal.order_class in ENTRIES
+    if shares is None or price is None or not entries:
+        return []
+    way = 1 if proposal.side is Side.BUY else -1
+    profit, loss, _ = order_words.exit_prices(proposal)
+    named = {"At the profit's price": profit, "At the loss's price": loss}
+    return [
+        Outcome(label, at, (at - price) * shares * way)
+        for label, at in named.items()
+        if at is not None
+    ]
+
+
 def _page(
     request: Request,
     desk: Desk,
-    fields: Fields,
+    ticket: Ticket,
     status: int = 200,
     *,
     complaint: str = "",
 ) -> HTMLResponse:
-    proposal = proposal_of(fields)
-    answer = None
-    if proposal is not None:
-        try:
+    proposal = answer = None
+    try:
+        if not ticket.is_blank:
+            proposal = ticket.proposal()
             answer = desk.services.risk.what_if(proposal)
-        except TradingError as error:
-            complaint = complaint or str(error)
-    elif any(fields[name] for name in ("symbol", "quantity")):
-        complaint = complaint or "Give a symbol and a number of shares above zero."
+    except TradingError as error:
+        complaint = complaint or str(error)
     bars = desk.ask("bars-latest", desk.services.ingestion.latest)
-    last = None
+    last = price = position = leaving = None
     if proposal is not None:
         closes = {bar.symbol: bar.close for bar in bars.value or []}
         last = closes.get(proposal.symbol)
-    price = None if proposal is None else proposal.limit_price
-    if price is None and last is not None:
-        price = Decimal(str(last))
-    shares = None if proposal is None else proposal.quantity
-    position = None if proposal is None else _reduced(desk, proposal)
-    leaving = None
+        price = proposal.named_price
+        if price is None and last is not None:
+            price = Decimal(str(last))
+        position = _reduced(desk, proposal)
     if proposal is not None and position is not None:
-        leaving = exit_of(position, shares or Decimal(0), price)
+        leaving = exit_of(position, proposal.quantity or Decimal(0), price)
     return render(
         request,
         "ticket.html",
         status,
-        fields=fields,
+        ticket=ticket,
         complaint=complaint,
         proposal=proposal,
         answer=answer,
         last=last,
         leaving=leaving,
-        worth=price * shares if price and shares else None,
+        worth=_worth(proposal, price),
+        outcomes=outcomes_of(proposal, price) if proposal else [],
+        classes=order_words.CLASSES,
+        lives=order_words.LIVES,
         key=uuid4().hex,
     )
+
+
+def _worth(proposal: OrderProposal | None, price: Decimal | None) -> Decimal | None:
+    if proposal is None or proposal.notional is not None:
+        return proposal and proposal.notional
+    return price * proposal.quantity if price and proposal.quantity else None

@@ -1,0 +1,54 @@
+"""Settings: who changed what, found by kind; and no secret on the page."""
+
+import pytest
+from fake_services import SECRET, trading
+
+from trading_system.contracts.system import AuditView
+from trading_web import audit_words
+
+pytestmark = pytest.mark.unit
+
+
+async def ready(open_browser):
+    fake = trading()
+    browser = open_browser(fake)
+    await browser.sign_in()
+    return fake, browser
+
+
+async def test_the_page_shows_who_changed_what_and_why(open_browser):
+    _, browser = await ready(open_browser)
+    page = (await browser.get("/settings")).text
+    assert "Limit value 0.02 → 0.01" in page
+    assert "Calmer." in page
+    assert "Locked symbols <strong>XOM</strong>" in page
+    assert SECRET not in page
+
+
+async def test_the_audit_log_is_narrowed_to_a_kind_and_read_on(open_browser):
+    fake, browser = await ready(open_browser)
+    asked = []
+    fake.answers["risk", "/audit"] = lambda query: asked.append(dict(query)) or []
+    await browser.get("/settings?table=risk_management.risk_limits&before=7")
+    expected = {"table": "risk_management.risk_limits", "before": "7", "limit": "50"}
+    assert asked == [expected]
+    await browser.get("/settings?table=pg_authid")
+    assert "table" not in asked[-1]
+
+
+def line(old, new):
+    lines = trading().answers["risk", "/audit"]
+    values: AuditView = lines[0]
+    return values.model_copy(update={"old_values": old, "new_values": new})
+
+
+def test_a_change_names_what_differs_and_stays_silent_on_stamps():
+    old = {"symbol": "AAPL", "until": None, "set_at": "1", "parameters": {"a": 1}}
+    new = old | {"until": "tomorrow", "set_at": "2", "parameters": {"a": 2}}
+    changed = line(old, new)
+    assert audit_words.subject(changed) == "AAPL"
+    assert audit_words.changes(changed) == [
+        "Until — → tomorrow",
+        "Parameters a = 1 → a = 2",
+    ]
+    assert audit_words.changes(line(None, new)) == []
