@@ -49,7 +49,7 @@ from trading_system.doorbell import Doorbell
 from trading_system.errors import TradingError, Unavailable
 from trading_system.http import create_http_app, problem, product_version
 from trading_system.log_rows import LogRows
-from trading_system.messaging import EventHandlers, events_after, log_end
+from trading_system.messaging import EventHandlers, log_end
 from trading_system.models import (
     AuditEntry,
     DeadLetter,

@@ -1,7 +1,8 @@
 """An order's terms as the fields of a form, and what is wrong with them in words."""
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
@@ -20,6 +21,8 @@ LABELS: Final = {
 """Fields that are called otherwise on the page than in the contract."""
 
 _FORM: Final = ConfigDict(frozen=True)
+
+M = TypeVar("M", bound=BaseModel)
 
 Typed = Annotated[str, StringConstraints(strip_whitespace=True, max_length=40)]
 Key = Annotated[str, StringConstraints(min_length=8, max_length=64)]
@@ -156,7 +159,7 @@ def _given(**fields: str) -> dict[str, Any]:
     return {name: text for name, text in fields.items() if text}
 
 
-def _read(model: Any, fields: dict[str, Any]) -> Any:
+def _read(model: type[M], fields: Mapping[str, Any]) -> M:
     try:
         return model.model_validate(fields)
     except ValidationError as error:

@@ -478,7 +478,7 @@ def _due(day: Integers, schedule: Integers) -> int:
 def _night_costs(
     cash: int, shares: Integers, mark: Integers, nights: int, desk: Desk
 ) -> int:
-    """Return what borrowed shares and dollars cost, as `costs.night_costs`, in ticks."""
+    """Return what borrowed shares and dollars cost in ticks, as `costs.night_costs`."""
     cents = _cents_up(-min(cash, 0) * desk.margin, nights)
     if desk.borrow > 0:
         for symbol in range(shares.size):

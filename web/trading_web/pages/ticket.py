@@ -171,6 +171,8 @@ def _page(
 
 
 def _worth(proposal: OrderProposal | None, price: Decimal | None) -> Decimal | None:
-    if proposal is None or proposal.notional is not None:
-        return proposal and proposal.notional
+    if proposal is None:
+        return None
+    if proposal.notional is not None:
+        return proposal.notional
     return price * proposal.quantity if price and proposal.quantity else None
