@@ -10,7 +10,7 @@ from fake_services import NOW, empty, trading
 
 from trading_system.contracts.execution import EquityPoint
 from trading_system.vocabulary import View
-from trading_web.pages.export import PAGE, TABLES, as_csv, walked
+from trading_web.pages.export import PAGE, TABLES, as_csv, as_file, walked
 from trading_web.pages.performance import monthly
 
 pytestmark = pytest.mark.unit
@@ -89,3 +89,9 @@ def test_a_month_runs_from_the_last_value_before_it():
     assert year.months == {9: pytest.approx(0.10), 10: pytest.approx(0.10)}
     assert year.total == pytest.approx(0.21)
     assert monthly([]) == []
+
+
+def test_a_file_can_be_named_after_anything():
+    answer = as_file("bars-∞\r\nX: 1", "csv", [])
+    named = 'attachment; filename="bars-___X__1.csv"'
+    assert answer.headers["content-disposition"] == named

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal, TypeVar
@@ -108,7 +109,9 @@ def export(
 
 def as_file(name: str, kind: str, rows: Sequence[View]) -> Response:
     """Return views as a file to keep."""
-    headers = {"Content-Disposition": f'attachment; filename="{name}.{kind}"'}
+    # A header's text is of few characters, and a name may have been any.
+    plain = re.sub(r"[^A-Za-z0-9._-]", "_", name)
+    headers = {"Content-Disposition": f'attachment; filename="{plain}.{kind}"'}
     if kind == "json":
         body = json.dumps([row.model_dump(mode="json") for row in rows], indent=1)
         return Response(body, media_type="application/json", headers=headers)
