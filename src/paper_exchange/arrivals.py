@@ -1,4 +1,4 @@
-"""Orders that were accepted and have not reached the market yet."""
+"""What is on its way to the market: orders that were accepted, and cancellations."""
 
 import heapq
 from datetime import timedelta
@@ -8,23 +8,22 @@ from paper_exchange.orders import Order
 
 
 class Arrivals:
-    """When accepted orders reach the market: a fixed latency after they came."""
+    """When what was sent reaches the market: a fixed latency later."""
 
     def __init__(self, latency: timedelta) -> None:
         self._latency = latency // timedelta(microseconds=1) * MICROSECOND
         self._heap: list[tuple[int, int, Order]] = []
 
-    def is_on_its_way(self, order: Order, now: int) -> bool:
-        """Whether an order has still to arrive."""
-        return self._latency > 0 and order.submitted_at + self._latency > now
+    def is_on_its_way(self, sent_at: int, now: int) -> bool:
+        """Whether what was sent at an instant has still to arrive."""
+        return self._latency > 0 and sent_at + self._latency > now
 
-    def expect(self, order: Order) -> None:
-        """Take an order that is on its way."""
-        arrival = order.submitted_at + self._latency
-        heapq.heappush(self._heap, (arrival, order.sequence, order))
+    def expect(self, order: Order, sent_at: int) -> None:
+        """Take an order that is on its way, or whose cancellation is."""
+        heapq.heappush(self._heap, (sent_at + self._latency, order.sequence, order))
 
     def next_time(self) -> int | None:
-        """Return when the next order arrives."""
+        """Return when something arrives next."""
         return self._heap[0][0] if self._heap else None
 
     def pop(self, until: int) -> tuple[int, Order] | None:

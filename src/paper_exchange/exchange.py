@@ -261,9 +261,10 @@ class Exchange:
     def cancel(self, account: Account, order_id: str) -> None:
         """Cancel an order, and the parts that hang on it."""
         order = self.order(account, order_id)
-        if not order.is_open:
-            raise unprocessable(f'order is already in "{order.status}" state')
-        self.floor.end(order, "canceled")
+        if not order.is_open or order.cancel_sent_at is not None:
+            state = order.status if not order.is_open else "pending_cancel"
+            raise unprocessable(f'order is already in "{state}" state')
+        self.floor.cancel(order)
         self.journal.commit()
 
     def put_in_place(self, old: Order, new: Order) -> dict[str, Any]:

@@ -38,6 +38,7 @@ class Floor:
         self._seed = seed
         self._book = Book(market)
         self._arrivals = Arrivals(market.fill_model.latency)
+        self._cancellations = Arrivals(market.fill_model.latency)
         self._recent: dict[str, Order] = {}
         # How a fill is told: in one execution, unless somebody wants trouble.
         self.executions: Callable[[str, Fill], list[Fill]] = lambda _, fill: [fill]
@@ -57,7 +58,9 @@ class Floor:
         if order.status in WORKING:
             self._book.add(order)
         elif order.status == "accepted" and self.is_on_its_way(order):
-            self._arrivals.expect(order)
+            self._arrivals.expect(order, order.submitted_at)
+        if order.cancel_sent_at is not None:
+            self._cancellations.expect(order, order.cancel_sent_at)
 
     def find(self, order_id: str) -> Order | None:
         """Return an order that is open, or ended not long ago."""
@@ -70,7 +73,7 @@ class Floor:
 
     def is_on_its_way(self, order: Order) -> bool:
         """Whether an accepted order has not reached the market yet."""
-        return self._arrivals.is_on_its_way(order, self._journal.now)
+        return self._arrivals.is_on_its_way(order.submitted_at, self._journal.now)
 
     # The life of an order ---------------------------------------------------------
 
@@ -104,7 +107,7 @@ class Floor:
         elif self.is_on_its_way(order):
             order.become("accepted", self.stamp())
             self.tell(order, "accepted")
-            self._arrivals.expect(order)
+            self._arrivals.expect(order, order.submitted_at)
         elif self.may_trade(order) and order.time_in_force != "opg":
             self.activate(order)
         else:
@@ -128,6 +131,19 @@ class Floor:
             order.become("new", self.stamp())
             self._book.add(order)
             self.tell(order, "new")
+
+    def cancel(self, order: Order) -> None:
+        """Cancel an order: at once where it waits at the broker, else when it hears."""
+        sent_at = self._journal.now
+        if order.status not in WORKING or not self._cancellations.is_on_its_way(
+            sent_at, sent_at
+        ):
+            self.end(order, "canceled")
+            return
+        order.cancel_sent_at = sent_at
+        order.become("pending_cancel", self.stamp())
+        self._cancellations.expect(order, sent_at)
+        self.tell(order, "pending_cancel")
 
     def end(self, order: Order, status: str) -> None:
         """Finish an order, and what hangs on it, unless it is finished."""
@@ -161,17 +177,26 @@ class Floor:
     # Prices -----------------------------------------------------------------------
 
     def trade(self, until: int) -> None:
-        """Let orders arrive and meet every price up to an instant that may matter."""
-        while arrival := self._arrivals.pop(until):
-            time, order = arrival
+        """Let what is on its way arrive, and meet every price up to an instant."""
+        while (time := self._next_arrival()) is not None and time <= until:
             # Who was there before meets the prices of this instant first.
             self._meet_prices(time)
             self._journal.now = max(self._journal.now, time)
-            if order.status == "accepted" and self.may_trade(order):
-                self.activate(order)
-                self.meet_current_price(order)
-                self.look_ahead(order.symbol)
+            while arrival := self._cancellations.pop(time):
+                self.end(arrival[1], "canceled")
+            while arrival := self._arrivals.pop(time):
+                self._arrive(arrival[1])
         self._meet_prices(until)
+
+    def _next_arrival(self) -> int | None:
+        times = (self._arrivals.next_time(), self._cancellations.next_time())
+        return min((time for time in times if time is not None), default=None)
+
+    def _arrive(self, order: Order) -> None:
+        if order.status == "accepted" and self.may_trade(order):
+            self.activate(order)
+            self.meet_current_price(order)
+            self.look_ahead(order.symbol)
 
     def _meet_prices(self, until: int) -> None:
         journal = self._journal
@@ -186,7 +211,7 @@ class Floor:
     def next_event(self) -> int:
         """Return when a price or an arrival is next, or hours begin or end."""
         boundary = self.hours.next_boundary(self._journal.now)
-        times = (self._book.next_time(), self._arrivals.next_time())
+        times = (self._book.next_time(), self._next_arrival())
         return min([boundary, *(time for time in times if time is not None)])
 
     def look_ahead(self, symbol: str, after: int | None = None) -> None:

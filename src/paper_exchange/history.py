@@ -35,6 +35,8 @@ class Span:
     timeframe: str
     reporting: str
     resets_daily: bool
+    flows: frozenset[str] = frozenset()
+    """Types of activities whose dollars are told for each step; `ALL` is every one."""
 
 
 def span(
@@ -46,6 +48,7 @@ def span(
     end: int | None,
     reporting: str,
     resets_daily: bool,
+    flows: frozenset[str],
 ) -> Span:
     """Return the span that the parameters of a request mean."""
     if sum(value is not None for value in (period, start, end)) > 2:
@@ -64,7 +67,7 @@ def span(
         raise invalid("invalid timeframe")
     if timeframe != "1D" and days > LONGEST_INTRADAY_DAYS + 1:
         raise invalid("timeframes below 1D cover at most 30 days")
-    return Span(start, end, timeframe, reporting, resets_daily)
+    return Span(start, end, timeframe, reporting, resets_daily, flows)
 
 
 def _period(text: str) -> int:
@@ -153,8 +156,33 @@ def portfolio(exchange: Exchange, account: Account, wanted: Span) -> dict[str, A
         "base_value": round(float(base), 2),
         "base_value_asof": instants.new_york_date(first).isoformat(),
         "timeframe": wanted.timeframe,
-        "cashflow": {},
+        "cashflow": _cashflow(exchange, account, wanted.flows, windows),
     }
+
+
+def _cashflow(
+    exchange: Exchange,
+    account: Account,
+    types: frozenset[str],
+    windows: Sequence[tuple[int, int]],
+) -> dict[str, list[float]]:
+    """Return the dollars that each type of booking moved in each step."""
+    flows: dict[str, list[Decimal]] = {}
+    if not types:
+        return {}
+    ends = [end for _, end in windows]
+    for activity in exchange.store.activities(
+        account.id, (), None, None, False, MOST_ACTIVITIES, None
+    ):
+        kind = activity["activity_type"]
+        if kind == "FILL" or not types & {kind, "ALL"}:
+            continue
+        # A booking has a date and no time: it is told in the first step of its day.
+        place = bisect_right(ends, instants.parse(activity["date"]))
+        if place < len(ends):
+            row = flows.setdefault(kind, [ZERO] * len(ends))
+            row[place] += Decimal(activity["net_amount"])
+    return {kind: [float(amount) for amount in row] for kind, row in flows.items()}
 
 
 def _windows(exchange: Exchange, wanted: Span) -> Sequence[tuple[int, int]]:

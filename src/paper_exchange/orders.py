@@ -23,6 +23,7 @@ LIFE: dict[str, frozenset[str]] = {
         (
             "partially_filled",
             "filled",
+            "pending_cancel",
             "canceled",
             "expired",
             "replaced",
@@ -31,12 +32,23 @@ LIFE: dict[str, frozenset[str]] = {
         )
     ),
     "partially_filled": frozenset(
-        ("partially_filled", "filled", "canceled", "expired", "replaced")
+        (
+            "partially_filled",
+            "filled",
+            "pending_cancel",
+            "canceled",
+            "expired",
+            "replaced",
+        )
+    ),
+    # A cancellation may come too late.
+    "pending_cancel": frozenset(
+        ("canceled", "filled", "partially_filled", "expired", "replaced")
     ),
     **{status: frozenset() for status in TERMINAL},
 }
 
-WORKING = frozenset(("new", "partially_filled"))
+WORKING = frozenset(("new", "partially_filled", "pending_cancel"))
 
 
 class NotAllowed(RuntimeError):
@@ -82,6 +94,8 @@ class Order:
     canceled_at: int | None = None
     failed_at: int | None = None
     replaced_at: int | None = None
+    cancel_sent_at: int | None = None
+    """When its cancellation was asked for, while that is on its way to the market."""
     replaced_by: str | None = None
     replaces: str | None = None
     parent: str | None = None

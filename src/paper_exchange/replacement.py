@@ -25,7 +25,7 @@ def replace_order(
         raise unprocessable("order already replaced")
     if not old.is_open:
         raise unprocessable("unable to replace order, order is not open")
-    if old.status in FIXED_STATES:
+    if old.status in FIXED_STATES or old.cancel_sent_at is not None:
         raise unprocessable(f"cannot replace order in {old.status} status")
     if old.order_class == "oto":
         raise unprocessable("replacing parts of oto orders is not supported yet")
@@ -44,7 +44,8 @@ def replace_order(
 
 def _changed(old: Order, body: dict[str, Any]) -> OrderRequest:
     """Return the old order as a request with the changes in it."""
-    given = {name: value for name, value in body.items() if value is not None}
+    # Some clients send an empty text for what they do not change.
+    given = {name: value for name, value in body.items() if value not in (None, "")}
     quantity = numbers.read("qty", given.get("qty"))
     trail = numbers.read("trail", given.get("trail"))
     limit = numbers.read("limit_price", given.get("limit_price"))

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from paper_exchange import history, instants, margin, numbers, positions
 from paper_exchange.accounts import Account
 from paper_exchange.api.context import account_of, exchange_of
-from paper_exchange.api.http import Json, choice, json_body, number
+from paper_exchange.api.http import Json, choice, flag, json_body, number
 from paper_exchange.api.routing import Router
 from paper_exchange.errors import invalid, malformed, not_found
 from paper_exchange.exchange import Exchange
@@ -130,12 +130,15 @@ async def read_history(request: Request) -> Response:
         choice(
             request,
             "intraday_reporting",
+            # The older way to ask for the same.
+            "extended_hours" if flag(request, "extended_hours") else "market_hours",
             "market_hours",
             "extended_hours",
             "continuous",
         ),
         choice(request, "pnl_reset", "per_day", "no_reset") == "per_day"
         and query.get("timeframe") != "1D",
+        frozenset(query.get("cashflow_types", "").upper().split(",")) - {"", "NONE"},
     )
     return Json(history.portfolio(exchange, account_of(request), wanted))
 

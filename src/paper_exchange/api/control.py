@@ -25,7 +25,8 @@ router = Router(tag="control")
 MOVES = ("run", "stop", "set", "advance_to", "step")
 STEPS = ("event", "open")
 TERMS = tuple(field.name for field in fields(Terms))
-SETTLING = frozenset(("pending_new", "pending_cancel", "pending_replace"))
+# What a moment of the machine ends; a cancellation on its way needs market time.
+SETTLING = frozenset(("pending_new",))
 
 
 def check_token(request: Request) -> None:

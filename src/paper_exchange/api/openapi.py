@@ -54,6 +54,7 @@ WORDS: dict[str, Schema] = {
     "side": schemas.SIDE,
     "nested": FLAG,
     "cancel_orders": FLAG,
+    "extended_hours": FLAG,
     "/v2/orders status": one_of("open", "closed", "all"),
     "/v2/assets status": one_of("active", "inactive"),
     "/v2/orders limit": {"type": "integer", "minimum": 1, "maximum": 500},

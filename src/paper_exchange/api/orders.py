@@ -64,7 +64,8 @@ async def cancel_all_orders(request: Request) -> Response:
     exchange, account = exchange_of(request), account_of(request)
     answers: list[dict[str, Any]] = []
     for order in exchange.orders_of(account):
-        if order.is_open:
+        # One may have ended with another, and one may be on its way out already.
+        if order.is_open and order.cancel_sent_at is None:
             exchange.cancel(account, order.id)
             answers.append({"id": order.id, "status": 200})
     return Json(answers, status_code=207)

@@ -26,7 +26,7 @@ def rows(schema: Schema) -> Schema:
 
 
 def by_symbol(schema: Schema) -> Schema:
-    """Return the schema of an object whose keys are symbols."""
+    """Return the schema of an object whose keys are symbols, or other names."""
     return {"type": "object", "additionalProperties": schema}
 
 
@@ -184,7 +184,7 @@ HISTORY = whole(
     base_value=NUMBER,
     base_value_asof=DATE,
     timeframe=one_of("1Min", "5Min", "15Min", "1H", "1D"),
-    cashflow={"type": "object"},
+    cashflow=by_symbol(rows(NUMBER)),
 )
 TRADE = whole(t=INSTANT, x=TEXT, p=NUMBER, s=INTEGER, c=rows(TEXT), i=INTEGER, z=TEXT)
 QUOTE = whole(

@@ -1,11 +1,15 @@
 """The lines of the documentation's quick start do what it says."""
 
+import json
 import os
 import re
+import shlex
+import shutil
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,6 +58,32 @@ def run(program: str, tmp_path: Path) -> list[str]:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
+
+
+def lines_of_curl() -> list[str]:
+    """Return the commands of the page's section on other programs."""
+    section = PAGE.read_text(encoding="utf-8").split("## Another program")[1]
+    return re.findall("```\n(.*?)```", section, re.S)[0].splitlines()
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_the_lines_of_curl_are_answered(exchange: Any, tmp_path: Path) -> None:
+    exchange.control(advance_to="2026-09-14T14:00:00Z")
+    port = exchange.url.rsplit(":", 1)[1]
+    answers = []
+    for line in lines_of_curl():
+        words = shlex.split(line.replace(DOCUMENTED_PORT, port))
+        done = subprocess.run(
+            [*words, "--silent"],
+            env=environment(tmp_path),
+            capture_output=True,
+            timeout=60,
+            check=True,
+        )
+        answers.append(json.loads(done.stdout))
+    account, order = answers
+    assert account["equity"] == "100000"
+    assert (order["symbol"], order["status"]) == ("KO", "pending_new")
 
 
 def test_the_command_and_six_lines_place_an_order(tmp_path: Path) -> None:

@@ -30,9 +30,10 @@ from paper_exchange.api.account import account_body
 from paper_exchange.corporate import CorporateAction, next_date
 from paper_exchange.errors import ApiError
 from paper_exchange.exchange import Exchange
-from paper_exchange.instants import HOUR, MINUTE, rfc3339
+from paper_exchange.instants import HOUR, MINUTE, SECOND, rfc3339
 from paper_exchange.market.companies import COMPANIES
 from paper_exchange.market.generated import GeneratedMarket
+from paper_exchange.market.interventions import Intervention
 from paper_exchange.market.market import Market
 from paper_exchange.orders import LIFE
 from paper_exchange.pacer import Pacer
@@ -191,7 +192,11 @@ class OrderFlow(RuleBasedStateMachine):
     def cancel(self, place: int) -> None:
         orders = self.exchange.orders_of(self.account)
         if orders:
-            self.exchange.cancel(self.account, orders[place % len(orders)].id)
+            try:
+                self.exchange.cancel(self.account, orders[place % len(orders)].id)
+            except ApiError as refusal:
+                # It is on its way already.
+                assert (refusal.status, refusal.code) == (422, 42210000)
 
     @rule(place=st.integers(0, 20), quantity=st.sampled_from(["2", "9"]))
     def change(self, place: int, quantity: str) -> None:
@@ -216,6 +221,23 @@ class OrderFlow(RuleBasedStateMachine):
         day = next_date(exchange.market, exchange.now)
         identity = exchange.journal.identity.next()
         exchange.announce(CorporateAction(identity, act[0], symbol, day, day, act[1]))
+
+    @rule(
+        symbol=st.sampled_from(SYMBOLS),
+        seconds=st.sampled_from([0, 0, 1, 90]),
+        percent=st.integers(-3, 3),
+        size=st.sampled_from([1, 100]),
+    )
+    def print_trades(self, symbol: str, seconds: int, percent: int, size: int) -> None:
+        """Print the same trade twice, now or late: pages must not lose one of them."""
+        exchange = self.exchange
+        price = exchange.market.mark(symbol, exchange.now)
+        assert price is not None
+        value = round(float(price) * (1 + percent / 100), 2)
+        time = exchange.now - seconds * SECOND
+        for _ in range(2):
+            act = Intervention("print", symbol, time, value, size=size)
+            exchange.intervene(act)
 
     @rule(length=st.sampled_from([1, 30, 45, 390, 1500, 6000]))
     def wait(self, length: int) -> None:
@@ -254,7 +276,10 @@ class OrderFlow(RuleBasedStateMachine):
         self.read_orders_in_pages(size, direction, "id")
         self.read_orders_in_pages(size, direction, "time")
         self.read_activities_in_pages(size, direction)
-        self.read_bars_in_pages(40 * size, direction)
+        bars = {"timeframe": "15Min", "start": rfc3339(self.exchange.now - 24 * HOUR)}
+        self.read_data_in_pages("bars", bars, 40 * size, direction)
+        trades = {"start": rfc3339(self.exchange.now - 20 * MINUTE)}
+        self.read_data_in_pages("trades", trades, size, direction)
 
     def read_orders_in_pages(self, size: int, direction: str, by: str) -> None:
         query: dict[str, Any] = {"status": "all", "direction": direction}
@@ -282,18 +307,15 @@ class OrderFlow(RuleBasedStateMachine):
             query["page_token"] = page[-1]["id"]
         assert paged == whole
 
-    def read_bars_in_pages(self, size: int, sort: str) -> None:
-        query: dict[str, Any] = {
-            "symbols": ",".join(SYMBOLS),
-            "timeframe": "15Min",
-            "start": rfc3339(self.exchange.now - 24 * HOUR),
-            "sort": sort,
-        }
-        whole = self.get("/v2/stocks/bars", limit=10_000, **query)["bars"]
+    def read_data_in_pages(
+        self, kind: str, more: dict[str, Any], size: int, sort: str
+    ) -> None:
+        query: dict[str, Any] = {"symbols": ",".join(SYMBOLS), "sort": sort, **more}
+        whole = self.get(f"/v2/stocks/{kind}", limit=10_000, **query)[kind]
         paged: dict[str, list[Any]] = {}
         while True:
-            page = self.get("/v2/stocks/bars", limit=size, **query)
-            for symbol, rows in page["bars"].items():
+            page = self.get(f"/v2/stocks/{kind}", limit=size, **query)
+            for symbol, rows in page[kind].items():
                 paged.setdefault(symbol, []).extend(rows)
                 assert len(paged[symbol]) <= len(whole[symbol])
             query["page_token"] = page["next_page_token"]

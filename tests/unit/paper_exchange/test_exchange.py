@@ -12,7 +12,9 @@ from paper_exchange import instants
 from paper_exchange.errors import ApiError
 from paper_exchange.exchange import Exchange
 from paper_exchange.instants import MINUTE, SECOND
+from paper_exchange.market.interventions import Intervention
 from paper_exchange.orders import Order
+from paper_exchange.replacement import replace_order
 from trading_core.matching import ALPACA_PAPER, REALISTIC
 from trading_core.money import price_of
 
@@ -288,6 +290,52 @@ def test_an_order_reaches_the_market_after_its_latency(build: Build) -> None:
     assert found.filled_at is not None
     assert found.filled_at // SECOND == (opens + 30 * MINUTE) // SECOND + 30
     assert order(again, canceled).filled == 0
+
+
+def test_a_cancellation_takes_its_time_and_may_lose(build: Build) -> None:
+    slow = replace(WHOLE, latency=timedelta(seconds=30))
+    made = build(model=slow)
+    made.advance(made.sessions.days[2].open + 30 * MINUTE)
+    (account,) = made.accounts.values()
+    lucky, late = (
+        place(made, type="limit", limit_price=near(made, percent))
+        for percent in ("-10", "-5")
+    )
+    made.advance(made.now + MINUTE)
+    sent = made.now
+    for answer in (lucky, late):
+        made.cancel(account, answer["id"])
+        assert order(made, answer).status == "pending_cancel"
+        with pytest.raises(ApiError) as refused:
+            made.cancel(account, answer["id"])
+        assert (refused.value.status, refused.value.code) == (422, 42210000)
+        with pytest.raises(ApiError) as refused:
+            replace_order(made, account, answer["id"], {"qty": "2"})
+        assert (refused.value.status, refused.value.code) == (422, 42210000)
+    assert made.floor.next_event() == sent + 30 * SECOND
+    made.advance(sent + 10 * SECOND)
+    between = (order(made, late).limit_price or 0) - Decimal("0.01")
+    made.intervene(Intervention("print", "KO", made.now, float(between)))
+    assert order(made, late).status == "filled"
+    made.close()
+
+    again = build(model=slow)
+    again.advance(sent + 30 * SECOND - 1)
+    assert order(again, lucky).status == "pending_cancel"
+    again.advance(sent + 30 * SECOND)
+    found = order(again, lucky)
+    assert found.status == "canceled"
+    assert found.canceled_at is not None
+    assert found.canceled_at // SECOND == sent // SECOND + 30
+    assert order(again, late).status == "filled"
+
+
+def test_what_waits_at_the_broker_is_canceled_at_once(build: Build) -> None:
+    made = build(model=replace(WHOLE, latency=timedelta(seconds=30)))
+    (account,) = made.accounts.values()
+    queued = place(made, time_in_force="gtc")
+    made.cancel(account, queued["id"])
+    assert order(made, queued).status == "canceled"
 
 
 def test_an_order_just_before_the_open_arrives_after_it(build: Build) -> None:
