@@ -53,7 +53,7 @@ def run(program: str, tmp_path: Path) -> list[str]:
         env=environment(tmp_path),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -77,7 +77,7 @@ def test_the_lines_of_curl_are_answered(exchange: Any, tmp_path: Path) -> None:
             [*words, "--silent"],
             env=environment(tmp_path),
             capture_output=True,
-            timeout=60,
+            timeout=300,
             check=True,
         )
         answers.append(json.loads(done.stdout))
