@@ -13,6 +13,7 @@ from trading_system.config.settings import Settings
 from trading_system.errors import Misconfigured
 from trading_system.http import create_http_app
 from trading_web import access, errors, health, static, stream
+from trading_web.backups import Backups
 from trading_web.desk import Desk
 from trading_web.guards import LocalGuard, SecurityHeaders, ShownZone
 from trading_web.limits import SignInLimit
@@ -58,6 +59,7 @@ def create(
     ]
     app.state.desk, app.state.hub, app.state.secret = desk, hub, secret
     app.state.settings = settings
+    app.state.backups = Backups(settings.trading_data_dir)
     app.state.prefect = Prefect(
         settings.prefect_api_url, os.environ.get("PREFECT_API_AUTH_STRING", "")
     )

@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from trading_system.cli import (
+    backup_command,
     data_commands,
     database_commands,
     doctor_command,
@@ -85,6 +86,7 @@ for commands in (
     event_commands,
     token_commands,
     research_commands,
+    backup_command,
     database_commands,
     exchange_command,
 ):

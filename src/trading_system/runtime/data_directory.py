@@ -69,6 +69,11 @@ class DataDirectory:
         return self.root / "prefect"
 
     @property
+    def backups(self) -> Path:
+        """Copies of the database."""
+        return self.root / "backups"
+
+    @property
     def exchange(self) -> Path:
         """The paper exchange's own storage."""
         return self.root / "exchange"

@@ -1,10 +1,13 @@
 """Settings: who changed what, found by kind; and no secret on the page."""
 
+import sys
+
 import pytest
 from fake_services import SECRET, trading
 
 from trading_system.contracts.system import AuditView
 from trading_web import audit_words
+from trading_web.backups import Backups
 
 pytestmark = pytest.mark.unit
 
@@ -52,3 +55,29 @@ def test_a_change_names_what_differs_and_stays_silent_on_stamps():
         "Parameters a = 1 → a = 2",
     ]
     assert audit_words.changes(line(None, new)) == []
+
+
+def command(said: str, code: int = 0) -> list[str]:
+    """Return a command that stands for `trading backup`."""
+    body = f"import sys; sys.stdout.write({said!r}); sys.exit({code})"
+    return [sys.executable, "-c", body]
+
+
+async def test_a_backup_is_made_by_the_command_and_listed(open_browser, tmp_path):
+    _, browser = await ready(open_browser)
+    row = '[{"file": "/x/trading-1.dump", "bytes": 7, "tables": 61}]'
+    browser.app.state.backups = Backups(tmp_path, command(row))
+    answer = await browser.send("/settings/backup")
+    assert "trading-1.dump, 61 tables, was written." in answer.text
+    (tmp_path / "backups").mkdir()
+    (tmp_path / "backups" / "trading-1.dump").write_bytes(b"x" * 1_200_000)
+    assert "trading-1.dump</code>, 1.2 MB" in (await browser.get("/settings")).text
+
+
+async def test_a_backup_that_fails_says_what_the_command_said(open_browser, tmp_path):
+    _, browser = await ready(open_browser)
+    failing = [sys.executable, "-c", "raise SystemExit('The disk is full.')"]
+    browser.app.state.backups = Backups(tmp_path, failing)
+    answer = await browser.send("/settings/backup")
+    assert answer.status_code == 503
+    assert "The backup failed: The disk is full." in answer.text

@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from trading_system.contracts.execution import EquityPoint
@@ -51,10 +52,10 @@ EQUITY_LOOKS: Looks = {
 }
 EXPOSURE_LOOKS: Looks = {
     "market_time": ("Time", formats.day_time),
-    "long": ("Long", formats.percent),
+    "long": ("Long", partial(formats.percent, signed=False)),
     "short": ("Short", formats.percent),
     "net": ("Net", formats.percent),
-    "gross": ("Gross", formats.percent),
+    "gross": ("Gross", partial(formats.percent, signed=False)),
 }
 
 

@@ -43,7 +43,7 @@ def latency_figure(timings: Sequence[Timing], *, revision: str) -> Figure:
     layout = layout_of(revision, ["yaxis"])
     times = [formats.day_time(timing.market_time) for timing in timings]
     layout["xaxis"] |= {"labelalias": named(times), "showticklabels": False}
-    layout["yaxis"] |= {"type": "log", "ticksuffix": " ms"}
+    layout["yaxis"] |= {"type": "log", "dtick": 1, "ticksuffix": " ms"}
     layout["showlegend"] = True
     caption = (
         f"{formats.counted(len(timings), 'order')}, oldest left, by the machine's "

@@ -4,10 +4,14 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
+from starlette.responses import Response
 
 from trading_system.config.settings import Settings
+from trading_system.errors import TradingError
 from trading_system.http import product_version
 from trading_web import audit_words
+from trading_web.backups import Backups
+from trading_web.desk import Desk
 from trading_web.errors import PageRoute
 from trading_web.rendering import render
 from trading_web.shell import OnDesk
@@ -26,13 +30,42 @@ def read_settings(
     table: str = "",
     before: Annotated[int | None, Query(ge=0)] = None,
 ) -> HTMLResponse:
-    """Show account, appearance, universe, strategies, retention, and the audit log."""
+    """Show account, appearance, universe, strategies, backups, and the audit log."""
+    return _page(request, desk, table=table, before=before)
+
+
+@router.post("/settings/backup")
+def back_up(request: Request, desk: OnDesk) -> Response:
+    """Copy the database to a file, and say what came of it."""
+    backups: Backups = request.app.state.backups
+    try:
+        said = backups.make("Asked for on the dashboard.")
+    except TradingError as error:
+        return _page(request, desk, error.status, complaint=str(error))
+    return _page(request, desk, said=said)
+
+
+def _page(
+    request: Request,
+    desk: Desk,
+    status: int = 200,
+    *,
+    table: str = "",
+    before: int | None = None,
+    complaint: str = "",
+    said: str = "",
+) -> HTMLResponse:
     services = desk.services
+    backups: Backups = request.app.state.backups
     table = table if table in audit_words.TABLES else ""
     settings: Settings = request.app.state.settings
     return render(
         request,
         "settings.html",
+        status,
+        complaint=complaint,
+        said=said,
+        backups=backups.newest(),
         version=product_version(),
         settings=[
             (name, getattr(settings, name), Settings.model_fields[name].description)
