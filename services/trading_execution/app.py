@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 import trading_execution
 from trading_execution.adapters.alpaca import AlpacaBroker, pace
+from trading_execution.adapters.alpaca_contract import AlpacaContract
 from trading_execution.adapters.alpaca_stream import AlpacaTradeStream
 from trading_execution.domain.lookup import Patience
 from trading_execution.handlers import on
@@ -66,5 +67,6 @@ def create(
         patience=SIMULATED if simulated else Patience(),
         lockstep=lockstep,
         recheck=timedelta(seconds=0.2 if simulated else 5),
+        contract=AlpacaContract(broker) if isinstance(broker, AlpacaBroker) else None,
     )
     return app

@@ -1,6 +1,6 @@
 """What execution does when it hears an event: it only writes."""
 
-from trading_execution.operations import flatten, orders
+from trading_execution.operations import combos, flatten, orders
 from trading_execution.repository import ExecutionTransaction
 from trading_system.contracts.risk import OrderApproved, TradingStateChanged
 from trading_system.messaging import EventHandlers
@@ -16,6 +16,7 @@ on = EventHandlers[ExecutionTransaction](ServiceName.EXECUTION)
 @on.many(OrderApproved)
 def write_orders(events: list[OrderApproved], tx: ExecutionTransaction) -> None:
     """Write approved orders down, ready to leave."""
+    combos.write(tx, events)
     orders.create(tx, events)
 
 

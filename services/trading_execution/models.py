@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from trading_execution.domain.combo import ComboStatus
 from trading_execution.domain.order_status import LIVE, OrderStatus
 from trading_system.models import Base
 
@@ -30,8 +32,8 @@ MONEY = Numeric()
 """Sums of money are kept exactly, whatever fraction of a share was traded."""
 
 
-def _listed(words: frozenset[OrderStatus] | type[OrderStatus]) -> str:
-    return ", ".join(f"'{word}'" for word in sorted(words))
+def _listed(words: frozenset[OrderStatus] | type[StrEnum]) -> str:
+    return ", ".join(f"'{word}'" for word in sorted(str(word) for word in words))
 
 
 def _quantity(default: str | None = None) -> Any:
@@ -67,6 +69,9 @@ class Order(Base):
             " and (filled_quantity <= quantity or notional is not null)",
             name="filled",
         ),
+        CheckConstraint(
+            "netted_quantity >= 0 and netted_quantity <= quantity", name="netted"
+        ),
         CheckConstraint("length(client_order_id) between 8 and 48", name="client_id"),
         UniqueConstraint("signal_id", "leg", "generation"),
         Index(
@@ -95,6 +100,7 @@ class Order(Base):
         ),
         Index(None, "parent_order_id"),
         Index(None, "replaces_order_id"),
+        Index(None, "combo_id", "combo_leg"),
         {"schema": SCHEMA},
     )
 
@@ -131,6 +137,8 @@ class Order(Base):
     """The order in whose place it goes."""
     replaced_by: Mapped[str | None]
     """The broker's id of the order that has taken its place, as the broker says."""
+    combo_id: Mapped[UUID | None]
+    combo_leg: Mapped[int | None] = mapped_column(Integer)
     decision_price: Mapped[Decimal | None] = _price()
     tag: Mapped[str] = mapped_column(server_default=text("''"))
     reduces: Mapped[bool] = mapped_column(server_default=text("false"))
@@ -138,6 +146,9 @@ class Order(Base):
     status: Mapped[str]
     reason: Mapped[str] = mapped_column(server_default=text("''"))
     filled_quantity: Mapped[Decimal] = _quantity("0")
+    """What the broker has executed; what was netted is not in it."""
+    netted_quantity: Mapped[Decimal] = _quantity("0")
+    """What an opposing order of another strategy met: it does not leave."""
     average_fill_price: Mapped[Decimal | None] = _price()
     attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     misses: Mapped[int] = mapped_column(Integer, server_default=text("0"))
@@ -154,6 +165,39 @@ class Order(Base):
     closed_at: Mapped[datetime | None]
     cancel_requested_at: Mapped[datetime | None]
     cancel_reason: Mapped[str | None]
+
+    @property
+    def left_to_send(self) -> Decimal:
+        """The shares that the broker is asked for."""
+        return self.quantity - self.netted_quantity
+
+
+class Combo(Base):
+    """Several orders that are one intent: all are placed, or taken back.
+
+    `settled` is what its legs had filled when it was unwound; `closed_elsewhere` what
+    of each leg somebody else had closed by then.
+    """
+
+    __tablename__ = "combos"
+    __table_args__ = (
+        CheckConstraint("legs between 2 and 8", name="legs"),
+        CheckConstraint(f"status in ({_listed(ComboStatus)})", name="status"),
+        Index(None, "status", "created_at"),
+        {"schema": SCHEMA},
+    )
+
+    combo_id: Mapped[UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[str]
+    strategy: Mapped[str]
+    legs: Mapped[int] = mapped_column(Integer)
+    status: Mapped[str]
+    reason: Mapped[str]
+    settled: Mapped[Decimal] = _quantity("0")
+    closed_elsewhere: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    market_time: Mapped[datetime]
+    created_at: Mapped[datetime] = _now()
+    finished_at: Mapped[datetime | None]
 
 
 class SubmitAttempt(Base):
@@ -222,6 +266,35 @@ class Trade(Base):
     recorded_at: Mapped[datetime] = _now()
 
 
+class Cross(Base):
+    """One side of shares that passed between the books of two strategies."""
+
+    __tablename__ = "crosses"
+    __table_args__ = (
+        CheckConstraint("side in ('buy', 'sell')", name="side"),
+        CheckConstraint("quantity > 0", name="quantity"),
+        CheckConstraint("price > 0", name="price"),
+        UniqueConstraint("cross_id", "side"),
+        Index(None, "order_id"),
+        {"schema": SCHEMA},
+    )
+
+    trade_id: Mapped[UUID] = mapped_column(primary_key=True)
+    cross_id: Mapped[UUID]
+    order_id: Mapped[UUID] = mapped_column(ForeignKey(f"{SCHEMA}.orders.order_id"))
+    against_order_id: Mapped[UUID] = mapped_column(
+        ForeignKey(f"{SCHEMA}.orders.order_id")
+    )
+    account_id: Mapped[str]
+    strategy: Mapped[str]
+    symbol: Mapped[str]
+    side: Mapped[str]
+    quantity: Mapped[Decimal] = _quantity()
+    price: Mapped[Decimal] = _price()
+    timestamp: Mapped[datetime]
+    recorded_at: Mapped[datetime] = _now()
+
+
 class LedgerEntry(Base):
     """A change of cash or shares: append-only, one entry per kind and reference."""
 
@@ -229,7 +302,7 @@ class LedgerEntry(Base):
     __table_args__ = (
         CheckConstraint(
             "kind in ('fill', 'split', 'dividend', 'interest', 'fee', 'transfer',"
-            " 'adjustment')",
+            " 'adjustment', 'cross')",
             name="kind",
         ),
         CheckConstraint("quantity_delta = 0 or symbol is not null", name="symbol"),
@@ -440,6 +513,26 @@ class Executor(Base):
     one: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
     epoch: Mapped[int]
     instance: Mapped[str]
+    since: Mapped[datetime] = _now()
+
+
+class ContractCheck(Base):
+    """How an endpoint of the broker's answered when it was last looked at.
+
+    `stops` is what does not go on while its answers are not as they were.
+    """
+
+    __tablename__ = "contract_checks"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    account_id: Mapped[str] = mapped_column(primary_key=True)
+    endpoint: Mapped[str] = mapped_column(primary_key=True)
+    path: Mapped[str]
+    ok: Mapped[bool]
+    detail: Mapped[str]
+    stops: Mapped[list[Any]]
+    market_time: Mapped[datetime]
+    checked_at: Mapped[datetime]
     since: Mapped[datetime] = _now()
 
 

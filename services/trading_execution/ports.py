@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
+from trading_execution.domain.contract import Examined
 from trading_execution.domain.order_status import OrderStatus
 from trading_system.clock import ClockReading
 
@@ -84,6 +85,8 @@ class BrokerFill:
     cumulative_quantity: Decimal
     time: datetime
     source: str
+    is_last: bool | None = None
+    """Whether nothing of the order is left then; None when the broker does not say."""
     execution_id: str | None = None
     activity_id: str | None = None
 
@@ -217,6 +220,14 @@ class Broker(Protocol):
 
     def last_prices(self, symbols: Sequence[str]) -> dict[str, Decimal]:
         """Return the price of each symbol's last trade, where there is one."""
+        ...
+
+
+class BrokerContract(Protocol):
+    """Looks whether the broker still answers as it did."""
+
+    def examine(self) -> list[Examined]:
+        """Return how each endpoint answers; raise `Unavailable` when one does not."""
         ...
 
 

@@ -5,11 +5,14 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from pydantic import Field
 
 from trading_execution.domain.order_status import LIVE, TERMINAL, OrderStatus
 from trading_execution.operations import (
+    adjusting,
+    combos,
+    contract,
     fills,
     flatten,
     marks,
@@ -24,7 +27,10 @@ from trading_execution.operations.desk import Desk
 from trading_execution.repository import ExecutionTransaction
 from trading_system.contracts.execution import (
     AccountView,
+    AdjustmentRequest,
     CancelResult,
+    ComboView,
+    ContractCheckView,
     EquityPoint,
     ExecutionRunResult,
     HoldView,
@@ -157,6 +163,18 @@ def cancel_order(desk: At, order_id: UUID, by: By) -> CancelResult:
     return _cancel_results(desk, [order_id])[0]
 
 
+@router.get("/combos", response_model=list[ComboView])
+def list_combos(tx: Reading, limit: Limit = 20) -> list[ComboView]:
+    """List orders that are one intent, newest first."""
+    return [views.combo_view(tx, combo) for combo in tx.combos.latest(limit)]
+
+
+@router.get("/combos/{combo_id}", response_model=ComboView)
+def read_combo(tx: Reading, combo_id: UUID) -> ComboView:
+    """Return orders that are one intent, and where they are."""
+    return views.combo_view(tx, tx.combos.get(combo_id))
+
+
 @router.get("/trades", response_model=list[TradeView])
 def list_trades(
     tx: Reading,
@@ -183,6 +201,22 @@ def list_ledger(
     return [views.ledger_view(entry) for entry in found]
 
 
+@router.post(
+    "/adjustments", response_model=LedgerEntryView, dependencies=[requires(RISK)]
+)
+def adjust_books(
+    desk: At,
+    asked: AdjustmentRequest,
+    by: By,
+    idempotency_key: Annotated[str, Header(min_length=8, max_length=200)],
+) -> LedgerEntryView:
+    """Enter by hand what the books lack; the same key enters it once."""
+    now = _market_time(desk)
+    with desk.booking, desk.database.transaction() as tx:
+        tx.act_as(by, asked.reason)
+        return views.ledger_view(adjusting.adjust(tx, asked, idempotency_key, now))
+
+
 @router.get("/equity", response_model=list[EquityPoint])
 def list_equity(
     tx: Reading,
@@ -205,6 +239,8 @@ def execute_trades(desk: At) -> ExecutionRunResult:
     if desk.trust.doubted:
         return ExecutionRunResult(status="waiting for reconciliation")
     sent = submit.submit_ready(desk)
+    while stepped := combos.advance(desk):
+        sent += stepped + submit.submit_ready(desk)
     return ExecutionRunResult(
         status="done",
         examined=sent,
@@ -283,6 +319,26 @@ def latest_reconciliation(tx: Reading) -> ReconciliationView | None:
     """Return the newest comparison with the broker."""
     found = views.reconciliation_views(tx, 1)
     return found[0] if found else None
+
+
+@router.get("/broker-contract", response_model=list[ContractCheckView])
+def read_broker_contract(tx: Reading) -> list[ContractCheckView]:
+    """List how the broker's endpoints answered when they were last looked at."""
+    found = tx.contracts.all(tx.account_id)
+    return [ContractCheckView.model_validate(each) for each in found]
+
+
+@router.post(
+    "/broker-contract/check",
+    response_model=list[ContractCheckView],
+    dependencies=[requires(TRADE)],
+)
+def check_broker_contract(desk: At) -> list[ContractCheckView]:
+    """Hold an answer of each of the broker's endpoints against its stored shape."""
+    _in_charge(desk)
+    contract.check(desk)
+    with desk.database.read_only() as tx:
+        return read_broker_contract(tx)
 
 
 @router.get("/holds", response_model=list[HoldView])

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from loguru import logger
 
 from trading_execution.operations import (
+    combos,
+    contract,
     fills,
     flatten,
     marks,
@@ -18,6 +20,7 @@ from trading_execution.operations import (
 from trading_execution.operations.desk import Desk
 from trading_execution.ports import StreamUpdate, TradeStream
 from trading_system.contracts.execution import (
+    OrderClosed,
     OrderFilled,
     OrderUnresolved,
     ReconciliationCompleted,
@@ -61,18 +64,22 @@ class Submitting:
         self._desk = desk
 
     def run(self) -> None:
-        """Send everything that may leave, then what a flatten needs beyond it."""
+        """Send everything that may leave, then what combos and a flatten need."""
         desk = self._desk
         if not desk.in_charge() or desk.trust.doubted:
             return
         submit.submit_ready(desk)
+        while combos.advance(desk):
+            submit.submit_ready(desk)
         if flatten.advance(desk):
             submit.submit_ready(desk)
 
     def pending(self) -> bool:
         """Say whether an order should leave now."""
         desk = self._desk
-        return desk.in_charge() and (flatten.is_due(desk) or submit.has_claimable(desk))
+        return desk.in_charge() and (
+            flatten.is_due(desk) or combos.is_due(desk) or submit.has_claimable(desk)
+        )
 
 
 class Resolving:
@@ -173,6 +180,7 @@ class Reconciling:
         if not desk.in_charge():
             return
         opening.open_books(desk)
+        contract.check_when_due(desk)
         if desk.trust.doubted:
             self._compare(desk.trust.why)
         elif desk.trust.age >= self._interval():
@@ -225,7 +233,7 @@ def workers(
         "submit",
         submitting.run,
         unasked,
-        (OrderApproved, TradingStateChanged, ReconciliationCompleted),
+        (OrderApproved, OrderClosed, TradingStateChanged, ReconciliationCompleted),
         submitting.pending,
     )
     # Not prompt: an order that the broker does not know is asked for with patience.

@@ -6,6 +6,8 @@ from trading_notification.domain.alert import Alert
 from trading_notification.repository import NotificationTransaction
 from trading_system.contracts.analytics import ReportGenerated
 from trading_system.contracts.execution import (
+    BrokerContractChanged,
+    ComboChanged,
     OrderClosed,
     OrderFilled,
     OrderUnresolved,
@@ -44,6 +46,18 @@ def handlers(by_mail: bool) -> EventHandlers[NotificationTransaction]:
     def order_unresolved(event: OrderUnresolved, tx: NotificationTransaction) -> None:
         """Tell of an order whose fate is not known."""
         tell(tx, wording.unresolved(event))
+
+    @on(ComboChanged)
+    def combo_changed(event: ComboChanged, tx: NotificationTransaction) -> None:
+        """Tell of orders that are one intent and could not all be placed."""
+        tell(tx, wording.combo(event))
+
+    @on(BrokerContractChanged)
+    def contract_changed(
+        event: BrokerContractChanged, tx: NotificationTransaction
+    ) -> None:
+        """Tell that the broker's answers have changed, or are as they were."""
+        tell(tx, wording.contract(event))
 
     @on(OrderDenied)
     def order_denied(event: OrderDenied, tx: NotificationTransaction) -> None:

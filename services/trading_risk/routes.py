@@ -13,7 +13,7 @@ from trading_risk.models import (
     RiskOutcome,
     SymbolLock,
 )
-from trading_risk.operations import ManualRequest, ReplaceRequest
+from trading_risk.operations import ComboRequest, ManualRequest, ReplaceRequest
 from trading_risk.ports import Surroundings
 from trading_risk.repository import RiskTransaction
 from trading_system.contracts.execution import OrderChange, OrderProposal
@@ -239,6 +239,25 @@ def manual_order(
         tx, wanted, idempotency_key, _asker(request), _surroundings(request)
     )
     return _views(tx, [answer])[0]
+
+
+@router.post(
+    "/combos",
+    response_model=list[RiskOutcomeView],
+    tags=["Orders"],
+    dependencies=[requires(TRADE)],
+)
+def manual_combo(
+    tx: Writing,
+    request: Request,
+    wanted: ComboRequest,
+    idempotency_key: Annotated[str, Header(min_length=8, max_length=200)],
+) -> Any:
+    """Ask for orders that are one intent: all are placed, or none stays."""
+    answers = operations.combo_by_hand(
+        tx, wanted, idempotency_key, _asker(request), _surroundings(request)
+    )
+    return _views(tx, answers)
 
 
 @router.post(

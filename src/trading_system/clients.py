@@ -516,6 +516,21 @@ class RiskClient(ServiceClient):
             headers={"Idempotency-Key": key},
         )
 
+    def combo_by_hand(
+        self, legs: list[ex.OrderProposal], reason: str, key: str
+    ) -> list[ri.RiskOutcomeView]:
+        """Ask for orders that are all placed, or none stays; a key asks once."""
+        return self.request(
+            "POST",
+            "/combos",
+            list[ri.RiskOutcomeView],
+            body={
+                "legs": [leg.model_dump(mode="json") for leg in legs],
+                "reason": reason,
+            },
+            headers={"Idempotency-Key": key},
+        )
+
     def replace(
         self, order_id: UUID | str, change: ex.OrderChange, reason: str, key: str
     ) -> ri.RiskOutcomeView:
@@ -598,6 +613,14 @@ class ExecutionClient(ServiceClient):
         """Ask for every open order to be canceled."""
         return self.post("/orders/cancel-all", list[ex.CancelResult])
 
+    def combos(self, limit: int = 20) -> list[ex.ComboView]:
+        """Return orders that are one intent, newest first."""
+        return self.get("/combos", list[ex.ComboView], limit=limit)
+
+    def combo(self, combo_id: UUID | str) -> ex.ComboView:
+        """Return orders that are one intent."""
+        return self.get(f"/combos/{combo_id}", ex.ComboView)
+
     def trades(self, **query: Any) -> list[ex.TradeView]:
         """Return executions, newest first."""
         return self.get("/trades", list[ex.TradeView], **query)
@@ -637,6 +660,29 @@ class ExecutionClient(ServiceClient):
     def reconciliations(self, limit: int = 20) -> list[ex.ReconciliationView]:
         """Return comparisons, newest first."""
         return self.get("/reconciliations", list[ex.ReconciliationView], limit=limit)
+
+    def adjust(self, wanted: ex.AdjustmentRequest, key: str) -> ex.LedgerEntryView:
+        """Enter by hand what the books lack; the same key enters it once."""
+        return self.request(
+            "POST",
+            "/adjustments",
+            ex.LedgerEntryView,
+            body=wanted.model_dump(mode="json"),
+            headers={"Idempotency-Key": key},
+        )
+
+    def release(self, symbol: str, reason: str) -> list[ex.HoldView]:
+        """Let a symbol, or the account (`*`), trade again."""
+        body = {"reason": reason}
+        return self.post(f"/holds/{symbol}/release", list[ex.HoldView], body)
+
+    def holds(self) -> list[ex.HoldView]:
+        """Return the symbols whose orders do not leave, and why."""
+        return self.get("/holds", list[ex.HoldView])
+
+    def broker_contract(self) -> list[ex.ContractCheckView]:
+        """Return how the broker's endpoints answer."""
+        return self.get("/broker-contract", list[ex.ContractCheckView])
 
     def flatten(self, reason: str) -> ex.ExecutionRunResult:
         """Close every position."""

@@ -153,6 +153,13 @@ def test_nine_queued_runs_make_one_catch_up_and_no_order(floor: Floor) -> None:
         slots=slots,
     )
     assert statuses == [("done", 1), ("superseded", 8)]
+    for _ in range(2):
+        floor.run_again("monitor_system_health")
+        alerts = floor.rows(
+            "select title from notification.notifications"
+            " where kind = 'missed_schedule'"
+        )
+        assert alerts == [("fetch_market_data came too late",)]
 
 
 @pytest.mark.parametrize("name", ["update_positions", "reconcile_trades"])

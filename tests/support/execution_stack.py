@@ -17,6 +17,8 @@ from typing import Any
 import httpx
 from sqlalchemy import text
 
+from trading_execution.domain.client_id import client_order_id
+from trading_execution.operations.orders import SALT
 from trading_execution.repository import ExecutionTransaction
 from trading_system.clock import monotonic, sleep
 from trading_system.contracts.risk import OrderApproved
@@ -26,7 +28,7 @@ from trading_system.vocabulary import Side, identity, new_id, order_id
 
 TOKEN = "for-tests"
 CONTROL = "control"
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 @dataclass
@@ -100,6 +102,15 @@ class Stack:
         result: dict[str, Any] = answer.json()
         return result
 
+    def clear_faults(self) -> None:
+        """Let the exchange answer as it should again."""
+        httpx.request(
+            "DELETE",
+            f"{self.exchange}/control/faults",
+            headers={"Authorization": f"Bearer {CONTROL}"},
+            trust_env=False,
+        ).raise_for_status()
+
     def move(self, symbol: str, price: Decimal) -> None:
         """Trade a symbol at a price, and let the market meet it."""
         self.control("prices", symbol=symbol, print=str(price))
@@ -111,6 +122,18 @@ class Stack:
 
     def advance(self, to: datetime) -> None:
         self.control(advance_to=to.isoformat())
+
+    def advance_to(self, moment: str) -> None:
+        """Move the market to the next open or close."""
+        self.advance(datetime.fromisoformat(self.read("/v2/clock")[moment]))
+
+    def cancel(self, order_id: str) -> None:
+        """Cancel an order as somebody else at the broker would."""
+        httpx.delete(
+            f"{self.exchange}/v2/orders/{order_id}",
+            headers={"APCA-API-KEY-ID": "paper", "APCA-API-SECRET-KEY": "paper"},
+            trust_env=False,
+        ).raise_for_status()
 
     def approve(
         self, symbol: str, side: Side, quantity: int, **more: Any
@@ -135,6 +158,54 @@ class Stack:
             tx.publish(event)
         self.approved.append(event)
         return event
+
+    def approve_together(
+        self, orders: list[dict[str, Any]], *, hold_back: bool = False
+    ) -> list[OrderApproved]:
+        """Approve orders in one transaction; `tell` says so when they are held back."""
+        now = self.now
+        shared: dict[str, Any] = {
+            "strategy": "momentum_strategy",
+            "decision_price": Decimal(100),
+            "reduces": False,
+            "valid_until": now + timedelta(days=2),
+            "market_time": now,
+        }
+        found = [
+            OrderApproved(
+                **{"outcome_id": new_id(), "correlation_id": new_id()} | shared | each
+            )
+            for each in orders
+        ]
+        if not hold_back:
+            self.tell(found)
+        return found
+
+    def tell(self, approved: list[OrderApproved]) -> None:
+        """Say that orders were approved, as one fact."""
+        with self.database.transaction() as tx:
+            for event in approved:
+                tx.publish(event)
+        self.approved += approved
+
+    def client_id(self, approved: OrderApproved) -> str:
+        """Return the name under which the broker will know an order."""
+        with self.database.read_only() as tx:
+            return client_order_id(
+                tx.mode,
+                tx.account_id,
+                approved.signal_id,
+                0,
+                0,
+                str(tx.config(SALT) or ""),
+            )
+
+    def wait_for(self, query: str, **values: Any) -> None:
+        """Wait until a query finds something."""
+        until = monotonic() + PATIENCE
+        while not self.sql(query, **values):
+            assert monotonic() < until, self.service.log.read_text()[-3000:]
+            sleep(0.02)
 
     def order(self, approved: OrderApproved) -> dict[str, Any]:
         answer = self.service.request("GET", f"/orders/{approved.order_id}")

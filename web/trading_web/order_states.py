@@ -2,6 +2,7 @@
 
 from typing import Final, NamedTuple
 
+from trading_system.clock import utc_now
 from trading_system.contracts.execution import OrderView
 from trading_web import formats
 
@@ -66,10 +67,19 @@ def state_of(order: OrderView) -> OrderState:
     known = STATES.get(order.status.lower())
     if known is None:
         return OrderState("?", f"Unknown ({order.status})", "bad", "Not a known state.")
+    if order.netted_quantity and order.netted_quantity == order.quantity:
+        return OrderState("⇄", "Netted", "quiet", order.reason or "Met by another.")
     if known is _WORKING and order.filled_quantity:
         filled = formats.quantity(order.filled_quantity)
         return known._replace(
             word=f"Working {filled}/{formats.quantity(order.quantity)}"
+        )
+    if known is _UNKNOWN:
+        since = order.submitted_at or order.created_at
+        return known._replace(
+            word=f"Unclear for {formats.duration(utc_now() - since)}",
+            meaning=f"{order.reason or known.meaning}. It counts as exposure, is looked"
+            " up by its id, and is sent again under that id alone.",
         )
     if known is _ENDED:
         reason = order.reason or formats.words(order.status.lower())

@@ -55,7 +55,7 @@ class Books:
     def strategies(self) -> list[str]:
         """Return every strategy that has traded."""
         rows = self._session.execute(
-            text("select distinct strategy from execution.trades order by strategy")
+            text("select distinct strategy from analytics.executions order by strategy")
         )
         return list(rows.scalars())
 
@@ -63,7 +63,7 @@ class Books:
         """Return every strategy and symbol with an execution."""
         rows = self._session.execute(
             text(
-                "select distinct strategy, symbol from execution.trades"
+                "select distinct strategy, symbol from analytics.executions"
                 " order by strategy, symbol"
             )
         )
@@ -75,10 +75,11 @@ class Books:
             text(
                 "select t.trade_id, t.order_id, t.symbol, t.side, t.quantity, t.price,"
                 " t.fees, t.timestamp, o.correlation_id, o.decision_price"
-                " from execution.trades t join execution.orders o using (order_id)"
+                " from analytics.executions t join execution.orders o using (order_id)"
                 " where t.strategy = :strategy"
                 " and (cast(:symbol as text) is null or t.symbol = :symbol)"
-                " order by t.timestamp, t.broker_order_id, t.cumulative_quantity"
+                " order by t.timestamp, t.broker_order_id nulls first,"
+                " t.cumulative_quantity, t.trade_id"
             ),
             {"strategy": strategy, "symbol": symbol},
         )

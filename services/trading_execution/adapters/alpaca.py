@@ -169,6 +169,19 @@ class AlpacaBroker:
             "/v2/stocks/trades/latest", forms.prices, query, base=self._data
         )
 
+    def answer(self, path: str, query: Mapping[str, str], status: int) -> Any:
+        """Return an answer as it came; `NotUnderstood` when it is none of that status.
+
+        Raises `Unavailable` when the broker does not answer, or not now.
+        """
+        response = self._get(self._base, path, query)
+        said = response.status_code
+        if said != status and (said >= 500 or said in (401, 403, 408, 429)):
+            raise _unexpected(path, response)
+        if said != status:
+            raise forms.NotUnderstood(f"HTTP {said} is answered, not {status}")
+        return forms.read(response.text)
+
     def _pages(
         self, path: str, query: Mapping[str, str], read: Callable[[Any], T]
     ) -> list[T]:

@@ -148,6 +148,7 @@ def position(body: Any) -> BrokerPosition:
 def fill(body: Any) -> BrokerFill:
     """Return an execution from the activities."""
     fields = _object(body)
+    left = _optional(fields, "leaves_qty")
     return BrokerFill(
         broker_order_id=_text(fields, "order_id"),
         symbol=_text(fields, "symbol"),
@@ -157,6 +158,7 @@ def fill(body: Any) -> BrokerFill:
         cumulative_quantity=_positive(fields, "cum_qty"),
         time=_instant(fields, "transaction_time"),
         source="activities",
+        is_last=None if left is None else not left,
         activity_id=_text(fields, "id"),
     )
 
@@ -224,6 +226,7 @@ def update(body: Any) -> StreamUpdate:
         cumulative_quantity=seen.filled_quantity,
         time=_instant(fields, "timestamp"),
         source="stream",
+        is_last=event == "fill",
         execution_id=fields.get("execution_id") or None,
     )
     return StreamUpdate(event, seen, executed)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from trading_execution.domain.lookup import Patience
 from trading_execution.operations.lease import Lease
-from trading_execution.ports import Broker
+from trading_execution.ports import Broker, BrokerContract
 from trading_execution.repository import ExecutionTransaction
 from trading_system.clock import MarketClock, monotonic
 from trading_system.database import Database
@@ -79,6 +79,7 @@ class Desk:
     kill_file: Path
     patience: Patience = field(default_factory=Patience)
     lockstep: bool = False
+    contract: BrokerContract | None = None
     recheck: timedelta = timedelta(seconds=5)
     trust: Trust = field(default_factory=Trust)
     booking: threading.Lock = field(default_factory=threading.Lock)

@@ -127,7 +127,7 @@ def book(tx: ExecutionTransaction, order: Order, fill: BrokerFill) -> Booked:
             fill_quantity=fill.quantity,
             price=fill.price,
             filled_quantity=order.filled_quantity,
-            complete=order.filled_quantity == order.quantity,
+            complete=order.status == OrderStatus.FILLED,
             source=fill.source,
         )
     )
@@ -146,7 +146,8 @@ def _advance(tx: ExecutionTransaction, order: Order, fill: BrokerFill) -> None:
     if status in TERMINAL and order.broker_order_id is not None:
         become(tx, order, status, "", fill.time, fill.broker_order_id)
         return
-    complete = total == order.quantity
+    # Of what was netted, or is counted in dollars, the broker knows best.
+    complete = total == order.quantity if fill.is_last is None else fill.is_last
     become(
         tx,
         order,

@@ -7,10 +7,9 @@ from uuid import UUID
 from loguru import logger
 
 from trading_execution.domain.leaving import FLATTEN
-from trading_execution.domain.order_status import TERMINAL, OrderStatus
-from trading_execution.models import FlattenRequest, Order, Position, StrategyPosition
+from trading_execution.models import FlattenRequest, Position, StrategyPosition
 from trading_execution.operations.desk import Desk
-from trading_execution.operations.orders import cancel_open, create
+from trading_execution.operations.orders import cancel_open, create, ended_for_sure
 from trading_execution.repository import ExecutionTransaction
 from trading_system.clock import utc_now
 from trading_system.contracts.risk import OrderApproved
@@ -133,7 +132,7 @@ def _write(
     signal = _signal(asked, part)
     before = tx.orders.by_signal(signal)
     generation = len(before)
-    if generation >= MOST_TRIES or (before and not _ended_for_sure(before[-1])):
+    if generation >= MOST_TRIES or (before and not ended_for_sure(before[-1])):
         return False
     price = position.last_price if position is not None else None
     approved = OrderApproved(
@@ -153,11 +152,3 @@ def _write(
         market_time=now,
     )
     return create(tx, [approved], generation) > 0
-
-
-def _ended_for_sure(order: Order) -> bool:
-    """Say whether another order may follow: the broker itself has ended this one."""
-    if OrderStatus(order.status) not in TERMINAL:
-        return False
-    known = order.broker_order_id is not None
-    return known or order.status in (OrderStatus.NOT_SENT, OrderStatus.REJECTED)

@@ -26,6 +26,10 @@ HOUSE = "account"
 """The book of what belongs to no strategy: the opening, fees, transfers."""
 
 
+CROSS = "cross"
+"""The kind of what passes between two strategies' books: the account's do not move."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A change of cash or shares, as it goes into the ledger.
@@ -70,13 +74,15 @@ def post(tx: ExecutionTransaction, entry: Entry) -> bool:
         return False
     if entry.symbol is None or not entry.quantity:
         return True
-    position = tx.books.lock_position(entry.account_id, entry.symbol)
-    _move(position, entry)
-    _mark(position, entry)
     part = tx.books.lock_strategy_position(
         entry.account_id, entry.strategy, entry.symbol
     )
     _move(part, entry)
+    if entry.kind == CROSS:
+        return True
+    position = tx.books.lock_position(entry.account_id, entry.symbol)
+    _move(position, entry)
+    _mark(position, entry)
     position.version += 1
     tx.publish(
         PositionChanged(

@@ -71,6 +71,8 @@ def _row(
         "stop_loss_limit_price": loss and loss.limit_price,
         "parent_order_id": _origin(tx, approved.replaces),
         "replaces_order_id": approved.replaces,
+        "combo_id": approved.combo and approved.combo.combo_id,
+        "combo_leg": approved.combo and approved.combo.leg,
         "decision_price": approved.decision_price,
         "tag": approved.tag,
         "reduces": approved.reduces,
@@ -174,6 +176,14 @@ def give_up(
     unsent = order.attempts == 0
     status = OrderStatus.NOT_SENT if unsent else OrderStatus.UNKNOWN
     become(tx, order, status, reason, market_time)
+
+
+def ended_for_sure(order: Order) -> bool:
+    """Say whether another order may follow: the broker itself has ended this one."""
+    if OrderStatus(order.status) not in TERMINAL:
+        return False
+    known = order.broker_order_id is not None
+    return known or order.status in (OrderStatus.NOT_SENT, OrderStatus.REJECTED)
 
 
 def _want_canceled(

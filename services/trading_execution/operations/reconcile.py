@@ -18,9 +18,10 @@ from trading_execution.domain.comparison import (
     compare_positions,
     summary,
 )
+from trading_execution.domain.contract import RECONCILIATION
 from trading_execution.domain.order_status import AT_BROKER, TERMINAL, OrderStatus
 from trading_execution.models import Difference, Order, ReconciliationRun
-from trading_execution.operations import relatives, replacing
+from trading_execution.operations import contract, relatives, replacing
 from trading_execution.operations.desk import Desk
 from trading_execution.operations.fills import catch_up, catch_up_activities
 from trading_execution.operations.opening import require_account
@@ -84,6 +85,8 @@ def reconcile(desk: Desk, trigger: str) -> Result:
 
 
 def _differences(desk: Desk) -> list[Found]:
+    with desk.database.read_only() as tx:
+        contract.require(tx, desk.account_id, RECONCILIATION)
     desk.clock.refresh()
     require_account(desk, desk.broker.account())
     found = _orders(desk)

@@ -29,7 +29,7 @@ LONGEST_CHAIN = 100
 _KEPT = (
     "account_id signal_id correlation_id leg strategy symbol side decision_price tag"
     " reduces valid_until market_time as_of extended_hours cancel_requested_at"
-    " cancel_reason"
+    " cancel_reason combo_id combo_leg"
 ).split()
 
 

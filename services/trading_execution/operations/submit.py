@@ -6,16 +6,19 @@ blindly.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from loguru import logger
 from sqlalchemy import Connection
 
+from trading_execution.domain.contract import ENTRIES
 from trading_execution.domain.leaving import FLATTEN, may_leave, state_in_force
 from trading_execution.domain.lookup import REFUSED
 from trading_execution.domain.order_status import OrderStatus
 from trading_execution.models import Order, SubmitAttempt
+from trading_execution.operations import netting
 from trading_execution.operations.desk import Desk
 from trading_execution.operations.evidence import Step, adopt, take_steps
 from trading_execution.operations.orders import become, facts, give_up, may_replace
@@ -117,16 +120,18 @@ def claim(desk: Desk) -> list[Claim]:
         for order in tx.orders.overdue(desk.account_id, now):
             _give_up_late(tx, order, now)
         state = state_in_force(tx.trading_state(desk.account_id), desk.killed)
-        orders = tx.orders.claimable(
+        allowed = partial(
+            tx.orders.claimable,
             desk.account_id,
             state,
-            entries=desk.trust.covers_entries,
+            entries=desk.trust.covers_entries and _are_readable(tx, desk),
             tag=FLATTEN,
-            limit=room,
             lock=True,
         )
+        netting.cross(tx, allowed(opposed=True, limit=None))
+        orders = allowed(limit=room)
         claims = [
-            _claim(tx, order, desk.epoch, now)
+            _less_netted(order, _claim(tx, order, desk.epoch, now))
             for order in orders
             if not _has_lost_its_place(tx, order, now)
         ]
@@ -143,11 +148,18 @@ def has_claimable(desk: Desk) -> bool:
             return True
         state = state_in_force(tx.trading_state(desk.account_id), desk.killed)
         entries = desk.trust.covers_entries or desk.trust.doubted
+        entries = entries and _are_readable(tx, desk)
         return bool(
             tx.orders.claimable(
                 desk.account_id, state, entries=entries, tag=FLATTEN, limit=1
             )
         )
+
+
+def _are_readable(tx: ExecutionTransaction, desk: Desk) -> bool:
+    """Say whether the broker still answers everything that an entry rests on."""
+    broken = tx.contracts.broken(desk.account_id)
+    return not any(ENTRIES in each.stops for each in broken)
 
 
 def record(desk: Desk, answers: Sequence[Answered]) -> None:
@@ -168,6 +180,13 @@ def record(desk: Desk, answers: Sequence[Answered]) -> None:
                 for answered in answers
             ],
         )
+
+
+def _less_netted(order: Order, claimed: Claim) -> Claim:
+    if not order.netted_quantity:
+        return claimed
+    ticket = replace(claimed.ticket, quantity=order.left_to_send)
+    return replace(claimed, ticket=ticket)
 
 
 def _claim(tx: ExecutionTransaction, order: Order, epoch: int, now: datetime) -> Claim:

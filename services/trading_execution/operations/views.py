@@ -6,6 +6,8 @@ from uuid import UUID
 
 from trading_core.money import ZERO
 from trading_execution.models import (
+    Combo,
+    Cross,
     Difference,
     LedgerEntry,
     Order,
@@ -18,6 +20,7 @@ from trading_system.clock import ClockReading
 from trading_system.contracts.execution import (
     AccountView,
     AttemptView,
+    ComboView,
     DifferenceView,
     LedgerEntryView,
     MarketClockView,
@@ -49,8 +52,10 @@ def order_view(order: Order, trades: list[Trade] | None = None) -> OrderView:
 def order_life(tx: ExecutionTransaction, order: Order) -> OrderView:
     """Return an order with its attempts, executions and steps."""
     view = order_view(order, tx.trades.of_order(order.order_id))
+    crosses = [cross_view(each) for each in tx.books.crosses(order.order_id)]
     return view.model_copy(
         update={
+            "trades": [*crosses, *view.trades],
             "attempts": [
                 AttemptView.model_validate(attempt)
                 for attempt in tx.orders.attempts(order.order_id)
@@ -60,6 +65,21 @@ def order_life(tx: ExecutionTransaction, order: Order) -> OrderView:
                 for step in tx.orders.history(order.order_id)
             ],
         }
+    )
+
+
+def combo_view(tx: ExecutionTransaction, combo: Combo) -> ComboView:
+    """Return orders that are one intent."""
+    found = tx.combos.orders(combo.combo_id)
+    return ComboView(
+        combo_id=combo.combo_id,
+        strategy=combo.strategy,
+        status=combo.status,
+        reason=combo.reason,
+        market_time=combo.market_time,
+        created_at=combo.created_at,
+        finished_at=combo.finished_at,
+        orders=[order_view(order) for order in found],
     )
 
 
@@ -75,6 +95,23 @@ def slippage(order: Order) -> float | None:
 def trade_view(trade: Trade) -> TradeView:
     """Return an execution."""
     return TradeView.model_validate(trade)
+
+
+def cross_view(cross: Cross) -> TradeView:
+    """Return shares that passed between two strategies' books as an execution."""
+    return TradeView(
+        trade_id=cross.trade_id,
+        order_id=cross.order_id,
+        symbol=cross.symbol,
+        side=cross.side,
+        quantity=cross.quantity,
+        price=cross.price,
+        cumulative_quantity=cross.quantity,
+        fees=ZERO,
+        timestamp=cross.timestamp,
+        source="cross",
+        strategy=cross.strategy,
+    )
 
 
 def ledger_view(entry: LedgerEntry) -> LedgerEntryView:

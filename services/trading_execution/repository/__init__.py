@@ -8,6 +8,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from trading_execution.models import Executor, FlattenRequest, StreamState
 from trading_execution.repository.books import Books
+from trading_execution.repository.combos import Combos
+from trading_execution.repository.contracts import Contracts
 from trading_execution.repository.orders import ACCOUNT, EndedAttempt, Orders
 from trading_execution.repository.reconciliations import Reconciliations
 from trading_execution.repository.snapshots import Snapshots
@@ -44,6 +46,16 @@ class ExecutionTransaction(Transaction):
     def orders(self) -> Orders:
         """Orders, their attempts and their history."""
         return Orders(self.session)
+
+    @cached_property
+    def combos(self) -> Combos:
+        """Several orders that are one intent."""
+        return Combos(self.session)
+
+    @cached_property
+    def contracts(self) -> Contracts:
+        """How the broker's endpoints answer."""
+        return Contracts(self.session)
 
     @cached_property
     def trades(self) -> Trades:

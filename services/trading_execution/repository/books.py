@@ -1,12 +1,13 @@
 """Queries of the ledger and the positions."""
 
 from decimal import Decimal
+from uuid import UUID
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from trading_execution.models import LedgerEntry, Position, StrategyPosition
+from trading_execution.models import Cross, LedgerEntry, Position, StrategyPosition
 
 
 class Books:
@@ -23,6 +24,14 @@ class Books:
             .on_conflict_do_nothing(index_elements=["kind", "reference"])
             .returning(LedgerEntry.entry_id)
         )
+
+    def get(self, kind: str, reference: str) -> LedgerEntry:
+        """Return an entry."""
+        return self._session.scalars(
+            select(LedgerEntry).where(
+                LedgerEntry.kind == kind, LedgerEntry.reference == reference
+            )
+        ).one()
 
     def has(self, kind: str, reference: str) -> bool:
         """Say whether an entry is there."""
@@ -64,6 +73,16 @@ class Books:
             query = query.where(LedgerEntry.symbol == symbol)
         query = query.order_by(LedgerEntry.entry_id.desc()).limit(limit)
         return list(self._session.scalars(query))
+
+    def crosses(self, order_id: UUID) -> list[Cross]:
+        """Return what of an order was netted, oldest first."""
+        return list(
+            self._session.scalars(
+                select(Cross)
+                .where(Cross.order_id == order_id)
+                .order_by(Cross.recorded_at)
+            )
+        )
 
     def last_entry(self, account_id: str) -> int:
         """Return the number of the newest entry, 0 before the opening."""

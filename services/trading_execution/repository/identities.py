@@ -28,6 +28,19 @@ IDENTITIES = (
         _ANALYSE,
     ),
     Identity(
+        "what is netted leaves one book for another",
+        "select count(*) from execution.crosses",
+        """
+        select cross_id from execution.crosses
+        left join execution.ledger on ledger.kind = 'cross'
+              and ledger.reference = crosses.cross_id || ':' || crosses.side
+        group by cross_id
+        having count(*) <> 2 or count(ledger.entry_id) <> 2
+            or sum(ledger.quantity_delta) <> 0 or sum(ledger.cash_delta) <> 0
+        """,
+        _ANALYSE,
+    ),
+    Identity(
         "positions are what the ledger adds up to",
         "select count(*) from execution.positions",
         """

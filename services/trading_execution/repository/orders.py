@@ -24,8 +24,14 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from trading_execution.domain.order_status import AT_BROKER, LIVE, OrderStatus
 from trading_execution.models import Hold, Order, OrderStep, SubmitAttempt
+from trading_execution.repository.combos import may_be_next
 from trading_system.errors import NotFound
-from trading_system.vocabulary import OrderClass, TradingState
+from trading_system.vocabulary import (
+    OrderClass,
+    OrderType,
+    TimeInForce,
+    TradingState,
+)
 
 ACCOUNT = "*"
 """The symbol of a hold on the whole account."""
@@ -36,6 +42,21 @@ _ADD_ORDER: ReturningInsert[tuple[UUID]] = (
     .on_conflict_do_nothing()
     .returning(Order.order_id)
 )
+
+
+def _can_be_netted(order: type[Order]) -> tuple[ColumnElement[bool], ...]:
+    """What is asked for at the market, as a strategy does, and was never sent."""
+    return (
+        order.status == OrderStatus.READY,
+        order.attempts == 0,
+        order.order_type == OrderType.MARKET,
+        order.time_in_force == TimeInForce.DAY,
+        order.order_class == OrderClass.SIMPLE,
+        order.tag == "",
+        order.notional.is_(None),
+        order.replaces_order_id.is_(None),
+        order.combo_id.is_(None),
+    )
 
 
 class EndedAttempt(NamedTuple):
@@ -110,13 +131,15 @@ class Orders:
         *,
         entries: bool = True,
         tag: str = "flatten",
-        limit: int = 8,
+        limit: int | None = 8,
         lock: bool = False,
+        opposed: bool = False,
     ) -> list[Order]:
         """Return READY orders that may leave, oldest first.
 
         Without `entries`, and in REDUCING, only orders that reduce a position; in
-        HALTED only those of the tag. Symbols on hold are left out.
+        HALTED only those of the tag. Symbols on hold are left out. With `opposed` only
+        those that can be netted, where there is such an order on both sides.
         """
         held = select(Hold.symbol).where(
             Hold.account_id == account_id, Hold.released_at.is_(None)
@@ -142,12 +165,25 @@ class Orders:
                 or_(*allowed),
                 Order.symbol.not_in(held),
                 or_(Order.tag == tag, ~on_account.exists()),
+                may_be_next(),
             )
             .order_by(Order.timestamp, Order.order_id)
             .limit(limit)
         )
+        if opposed:
+            other = aliased(Order)
+            on_the_other_side = select(true()).where(
+                other.account_id == Order.account_id,
+                other.symbol == Order.symbol,
+                other.correlation_id == Order.correlation_id,
+                other.decision_price == Order.decision_price,
+                other.strategy != Order.strategy,
+                other.side != Order.side,
+                *_can_be_netted(other),
+            )
+            query = query.where(*_can_be_netted(Order), on_the_other_side.exists())
         if lock:
-            query = query.with_for_update(skip_locked=True)
+            query = query.with_for_update(skip_locked=True, of=Order)
         return list(self._session.scalars(query))
 
     def overdue(self, account_id: str, market_time: datetime) -> list[Order]:

@@ -7,6 +7,8 @@ from trading_core.calendar import NEW_YORK
 from trading_notification.domain.alert import Alert
 from trading_system.contracts.analytics import ReportGenerated
 from trading_system.contracts.execution import (
+    BrokerContractChanged,
+    ComboChanged,
     OrderClosed,
     OrderFilled,
     OrderUnresolved,
@@ -83,6 +85,45 @@ def rejected(event: OrderClosed) -> Alert | None:
         symbol=event.symbol,
         market_time=event.market_time,
         correlation_id=event.correlation_id,
+    )
+
+
+def combo(event: ComboChanged) -> Alert | None:
+    """Tell of orders that are one intent and could not all be placed."""
+    words = {
+        "UNWINDING": ("is taken back", Severity.WARNING),
+        "FAILED": ("could not be taken back: close it by hand", Severity.CRITICAL),
+    }
+    if event.status not in words:
+        return None
+    what, severity = words[event.status]
+    return Alert(
+        kind="combo",
+        severity=severity,
+        title=f"Combo of {event.legs} legs {what}",
+        message=f"{event.strategy}: {event.reason}",
+        dedup_key=f"combo:{event.combo_id}:{event.status}",
+        link="/orders",
+        market_time=event.market_time,
+    )
+
+
+def contract(event: BrokerContractChanged) -> Alert:
+    """Tell that the broker's answers have changed, or are as they were."""
+    said = "; ".join(f"{name}: {what}" for name, what in event.broken.items())
+    stops = " and ".join(event.stops) or "nothing"
+    return Alert(
+        kind="broker_contract",
+        severity=Severity.CRITICAL if event.stops else Severity.INFO,
+        title=(
+            "The broker's answers have changed"
+            if event.broken
+            else "The broker answers as it did"
+        ),
+        message=f"{said}. It stops {stops}." if said else "All goes on.",
+        dedup_key=f"broker_contract:{event.event_id}",
+        link="/system",
+        market_time=event.market_time,
     )
 
 

@@ -1,8 +1,9 @@
 """Health: every part looked at, changes noted, people told of what stays down."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from trading_core.calendar import NEW_YORK
 from trading_notification.domain import health
 from trading_notification.domain.alert import Alert
 from trading_notification.domain.health import FAILURES_TO_TELL, Seen, Status
@@ -13,6 +14,9 @@ from trading_system.clock import monotonic, utc_now
 from trading_system.contracts.notification import HealthCheckView, SystemHealthView
 from trading_system.database import Database
 from trading_system.vocabulary import Severity
+
+LATELY = timedelta(hours=1)
+"""How far back runs that came too late are looked for, by the machine's clock."""
 
 
 def check_health(
@@ -33,6 +37,7 @@ def check_health(
         now = utc_now()
         for each in seen:
             _note(tx, each, now, by_mail)
+        _tell_of_missed_slots(tx, by_mail)
         return system_health(tx)
 
 
@@ -44,6 +49,28 @@ def system_health(tx: NotificationTransaction) -> SystemHealthView:
         checks=[HealthCheckView.model_validate(state) for state in states],
         checked_at=max((state.checked_at for state in states), default=None),
     )
+
+
+def _tell_of_missed_slots(tx: NotificationTransaction, by_mail: bool) -> None:
+    """Tell once a day and flow that runs came too late, however many they were."""
+    for missed in tx.health.skipped(LATELY):
+        first, last = (
+            moment.astimezone(NEW_YORK) for moment in (missed.first, missed.last)
+        )
+        alert = Alert(
+            kind="missed_schedule",
+            severity=Severity.WARNING,
+            title=f"{missed.job} came too late",
+            message=(
+                f"{missed.runs} runs for {first:%Y-%m-%d %H:%M} to {last:%H:%M}"
+                " (New York) came after the next one was due, and did nothing: the"
+                " newest catches up. Bars that are late cause no orders."
+            ),
+            dedup_key=f"missed_schedule:{missed.job}:{missed.day}",
+            link="/system",
+        )
+        if not tx.inbox.has(alert.dedup_key):
+            notify(tx, alert, by_mail=by_mail)
 
 
 def _clock(tx: NotificationTransaction) -> Seen:

@@ -1,6 +1,7 @@
 """Queries of the system's health."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -8,9 +9,19 @@ from sqlalchemy.orm import Session
 
 from trading_notification.domain.health import Seen
 from trading_notification.models import HealthCheck, HealthState
-from trading_system.models import ConsumerCursor, DeadLetter, LoggedEvent
+from trading_system.models import ConsumerCursor, DeadLetter, JobRun, LoggedEvent
 
 KEEP = timedelta(days=30)
+
+
+class Skipped(NamedTuple):
+    """Slots of a job on a day that no run acted for, because it came too late."""
+
+    job: str
+    day: date
+    runs: int
+    first: datetime
+    last: datetime
 
 
 class Health:
@@ -54,6 +65,30 @@ class Health:
             )
             for each in cursors
         ]
+
+    def skipped(self, within: timedelta) -> list[Skipped]:
+        """Return the slots that runs came too late for lately, by job and slot's day.
+
+        One alone is a run that another overtook; several are an outage's.
+        """
+        day = func.date(func.timezone("America/New_York", JobRun.scheduled_for))
+        rows = self._session.execute(
+            select(
+                JobRun.job,
+                day,
+                func.count(),
+                func.min(JobRun.scheduled_for),
+                func.max(JobRun.scheduled_for),
+            )
+            .where(
+                JobRun.status == "superseded",
+                JobRun.started_at > func.clock_timestamp() - within,
+            )
+            .group_by(JobRun.job, day)
+            .having(func.count() > 1)
+            .order_by(JobRun.job, day)
+        )
+        return [Skipped(*row) for row in rows.tuples()]
 
     def state(self, component: str) -> HealthState | None:
         """Return how a part was when it was looked at last."""

@@ -17,6 +17,7 @@ class Placed(Protocol):
     status: str
     quantity: Number
     filled_quantity: Number
+    netted_quantity: Number
     order_type: str
     time_in_force: str
     limit_price: Number | None
@@ -42,6 +43,8 @@ def obstacle_to_replacing(order: Placed, is_being_replaced: bool) -> str | None:
         return "The order is filled in part: cancel it, and order the rest."
     if order.notional is not None:
         return "An order in dollars cannot be replaced: cancel it."
+    if order.netted_quantity:
+        return "A part of the order was netted: cancel it, and order the rest."
     if is_being_replaced:
         return "The order is being replaced already."
     return None

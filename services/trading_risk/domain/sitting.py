@@ -7,6 +7,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from trading_core.limits import Limits
+from trading_core.money import ZERO
 from trading_risk.domain.books import Books, OpenOrder
 from trading_risk.domain.limits import LimitInForce
 from trading_risk.domain.losses import LossDay
@@ -39,6 +40,8 @@ class Sitting:
     orders_this_bar: int
     orders_today: int
     strategy_days: dict[str, LossDay] = field(default_factory=dict)
+    plain: list[OpenOrder] = field(default_factory=list)
+    """Approved here, as strategies ask: execution hears of them together."""
 
     @property
     def equity(self) -> Decimal:
@@ -49,8 +52,25 @@ class Sitting:
         """Say whether an event about a symbol failed, other than the one at hand."""
         return any(key == symbol and each != event_id for key, each in self.parked)
 
-    def approve(self, order: OpenOrder) -> None:
+    def netted(self, symbol: str, side: str, strategy: str) -> Decimal:
+        """Return the shares on one side that an order of another strategy would meet.
+
+        What is approved in one transaction is netted before it leaves.
+        """
+        return sum(
+            (
+                order.quantity
+                for order in self.plain
+                if (order.symbol, order.side) == (symbol, side)
+                and order.strategy != strategy
+            ),
+            ZERO,
+        )
+
+    def approve(self, order: OpenOrder, *, is_plain: bool = False) -> None:
         """Count an approval that was just given."""
+        if is_plain:
+            self.plain.append(order)
         self.books = replace(self.books, orders=(*self.books.orders, order))
         self.ordered.add((order.strategy, order.symbol, order.side))
         self.orders_this_bar += 1

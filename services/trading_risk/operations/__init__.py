@@ -15,8 +15,10 @@ from trading_risk.operations.losses import (
     reset_breaker,
 )
 from trading_risk.operations.manual import (
+    ComboRequest,
     ManualRequest,
     ReplaceRequest,
+    combo_by_hand,
     order_by_hand,
     replace_by_hand,
     what_if,
@@ -33,11 +35,13 @@ from trading_risk.operations.trading_state import (
 )
 
 __all__ = [
+    "ComboRequest",
     "ManualRequest",
     "ReplaceRequest",
     "TradeRequest",
     "adopt_strategy_limits",
     "announce",
+    "combo_by_hand",
     "decide",
     "decide_all",
     "decide_outstanding",

@@ -1,7 +1,7 @@
 """The one answer to each signal: sized, checked, stored and told."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -81,6 +81,60 @@ def decide_all(
         outcomes |= tx.outcomes.add(rows, checks)
         tx.reservations.add(reserved)
     return [outcomes[request.signal_id] for request in requests]
+
+
+def decide_combo(
+    tx: RiskTransaction,
+    requests: Sequence[TradeRequest],
+    surroundings: Surroundings,
+    market_time: datetime,
+) -> list[RiskOutcome]:
+    """Answer to legs of one intent: all are approved, or none is.
+
+    Each leg is judged with those before it on the books.
+    """
+    day = tx.session_day(market_time)
+    tx.lock_account()
+    begin_session(tx, day, market_time)
+    outcomes = tx.outcomes.known([request.signal_id for request in requests])
+    if outcomes:
+        return [outcomes[request.signal_id] for request in requests]
+    facts = _facts(tx, requests, surroundings, market_time)
+    judged = []
+    for request in requests:
+        judged.append(_judge(tx, facts, request, surroundings, market_time))
+        if isinstance(facts, Sitting) and judged[-1].evaluation.approved:
+            facts.approve(_reserved(request, judged[-1]))
+    # What was counted on the way holds for this judgement only.
+    tx.sitting = None
+    refused = next((j for j in judged if not j.evaluation.approved), None)
+    if refused is not None:
+        judged = [_denied_with(each, refused.evaluation) for each in judged]
+    rows, checks, reserved = [], [], []
+    for request, judgement in zip(requests, judged, strict=True):
+        rows.append(_outcome(request, judgement, day, market_time))
+        checks += _checks(rows[-1]["outcome_id"], judgement.evaluation)
+        if refused is None:
+            reserved.append(_approve(tx, request, judgement))
+        else:
+            _deny(tx, request, judgement.evaluation, market_time)
+    added = tx.outcomes.add(rows, checks)
+    tx.reservations.add(reserved)
+    return [added[request.signal_id] for request in requests]
+
+
+def _denied_with(judgement: _Judgement, other: Evaluation) -> _Judgement:
+    """Return the refusal of a leg whose combo is refused for another one's sake."""
+    if not judgement.evaluation.approved:
+        return judgement
+    evaluation = replace(
+        judgement.evaluation,
+        approved=False,
+        quantity=ZERO,
+        code="COMBO_DENIED",
+        detail=f"another leg is denied: {other.detail}",
+    )
+    return _Judgement(evaluation, judgement.proposal)
 
 
 def decide_outstanding(
@@ -220,19 +274,9 @@ def _approve(
     tx: RiskTransaction, request: TradeRequest, judgement: _Judgement
 ) -> OpenOrder:
     """Tell of an approval; return what is reserved for it."""
-    proposal, quantity = judgement.proposal, judgement.evaluation.quantity
-    assert proposal is not None
-    reserved = OpenOrder(
-        order_id=order_id(request.signal_id),
-        strategy=request.strategy,
-        symbol=request.symbol,
-        side=request.side,
-        quantity=quantity,
-        price=request.terms.named_price or request.price,
-        reduces=proposal.is_reducing,
-    )
+    quantity, reserved = judgement.evaluation.quantity, _reserved(request, judgement)
     if tx.sitting is not None:
-        tx.sitting.approve(reserved)
+        tx.sitting.approve(reserved, is_plain=request.is_plain)
     tx.publish(
         OrderApproved(
             causation_id=request.event_id,
@@ -248,11 +292,25 @@ def _approve(
             decision_price=request.price,
             reduces=reserved.reduces,
             replaces=request.replaces,
+            combo=request.combo,
             valid_until=request.valid_until,
             market_time=request.market_time,
         )
     )
     return reserved
+
+
+def _reserved(request: TradeRequest, judgement: _Judgement) -> OpenOrder:
+    assert judgement.proposal is not None
+    return OpenOrder(
+        order_id=order_id(request.signal_id),
+        strategy=request.strategy,
+        symbol=request.symbol,
+        side=request.side,
+        quantity=judgement.evaluation.quantity,
+        price=request.terms.named_price or request.price,
+        reduces=judgement.proposal.is_reducing,
+    )
 
 
 def _deny(

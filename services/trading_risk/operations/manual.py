@@ -3,21 +3,24 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
+
+from pydantic import Field
 
 from trading_core.money import QUANTITY_STEP, ZERO
 from trading_risk.domain.replacing import changed, obstacle_to_replacing, proposal_of
 from trading_risk.domain.terms import fault_of, waits_for_its_time
 from trading_risk.models import RiskOutcome
-from trading_risk.operations.decisions import decide, evaluation_of
+from trading_risk.operations.decisions import decide, decide_combo, evaluation_of
 from trading_risk.operations.proposals import MANUAL, TradeRequest
 from trading_risk.ports import Surroundings
 from trading_risk.repository import RiskTransaction
 from trading_system.contracts.execution import OrderChange, OrderProposal
-from trading_system.contracts.risk import RiskCheckView, WhatIfView
+from trading_system.contracts.risk import ComboLeg, RiskCheckView, WhatIfView
 from trading_system.contracts.terms import OrderTerms, terms_of
 from trading_system.errors import Conflict, Invalid
+from trading_system.vocabulary import Model, OrderClass
 from trading_system.vocabulary import Side as OrderSide
 from trading_system.vocabulary import identity, plain
 
@@ -34,6 +37,13 @@ class ManualRequest(OrderProposal):
 class ReplaceRequest(OrderChange):
     """A change to an order that a person asks for, and why."""
 
+    reason: str
+
+
+class ComboRequest(Model):
+    """Orders that a person wants all of or none, and why."""
+
+    legs: Annotated[list[OrderProposal], Field(min_length=2, max_length=8)]
     reason: str
 
 
@@ -157,6 +167,32 @@ def _replacement(
         replaces=order_id,
         instead_of=tx.placed.alternatives(order),
     )
+
+
+def combo_by_hand(
+    tx: RiskTransaction,
+    wanted: ComboRequest,
+    idempotency_key: str,
+    by: str,
+    surroundings: Surroundings,
+) -> list[RiskOutcome]:
+    """Answer to orders that a person wants all of or none, once for each key."""
+    for leg in wanted.legs:
+        _require_fitting_terms(leg)
+        if leg.order_class is not OrderClass.SIMPLE:
+            raise Invalid("A leg has no exits of its own: order it as simple.")
+    market_time = tx.market_time()
+    asked = wanted.model_dump(mode="json", exclude={"reason"})
+    combo, _ = _claim(tx, idempotency_key, asked, wanted.reason, by, market_time)
+    requests = [
+        replace(
+            _request(tx, leg, identity("leg", combo, place), market_time, surroundings),
+            correlation_id=combo,
+            combo=ComboLeg(combo_id=combo, leg=place, legs=len(wanted.legs)),
+        )
+        for place, leg in enumerate(wanted.legs, start=1)
+    ]
+    return decide_combo(tx, requests, surroundings, market_time)
 
 
 def _claim(

@@ -9,6 +9,7 @@ from uuid import UUID
 from trading_core.money import CENT, ZERO, Side, exact
 from trading_core.sizing import order_quantity, target_quantity
 from trading_risk.domain import LiveProposal
+from trading_risk.domain.books import Books
 from trading_risk.domain.limits import OperationalLimit, market_limits, operational
 from trading_risk.domain.losses import LossDay
 from trading_risk.domain.sitting import Sitting
@@ -16,6 +17,7 @@ from trading_risk.operations.losses import ACCOUNT, STRATEGY, loss_day
 from trading_risk.ports import Surroundings
 from trading_risk.repository import RiskTransaction
 from trading_system.clock import utc_now
+from trading_system.contracts.risk import ComboLeg
 from trading_system.contracts.strategy import SignalGenerated
 from trading_system.contracts.terms import OrderTerms
 from trading_system.vocabulary import Side as OrderSide
@@ -52,7 +54,13 @@ class TradeRequest:
     quantity: Decimal | None = None
     terms: OrderTerms = AT_MARKET
     replaces: UUID | None = None
+    combo: ComboLeg | None = None
     instead_of: frozenset[UUID] = frozenset()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is asked for as strategies ask: what is netted is that alone."""
+        return self.quantity is None and self.terms == AT_MARKET
 
     def terms_for(self, quantity: Decimal) -> OrderTerms:
         """Return the terms for what the checks have left of the quantity."""
@@ -175,7 +183,7 @@ def propose(
         # Orders by hand belong to no bar; their idempotency key guards them.
         is_repeated=request.quantity is None
         and (strategy, symbol, side) in sitting.ordered,
-        opposite=books.ordered(symbol, "sell" if side == "buy" else "buy"),
+        opposite=_opposite(sitting, books, request),
         orders_this_bar=sitting.orders_this_bar,
         orders_today=sitting.orders_today,
         account_daily_loss=sitting.account_day.loss,
@@ -197,6 +205,14 @@ def propose(
         reference_price=sitting.closes.get(symbol, ZERO),
         price_collar=limit(OperationalLimit.PRICE_COLLAR),
     )
+
+
+def _opposite(sitting: Sitting, books: Books, request: TradeRequest) -> Decimal:
+    other: Side = "sell" if request.side == "buy" else "buy"
+    ordered = books.ordered(request.symbol, other)
+    if not request.is_plain:
+        return ordered
+    return ordered - sitting.netted(request.symbol, other, request.strategy)
 
 
 def _strategy_day(tx: RiskTransaction, sitting: Sitting, strategy: str) -> LossDay:

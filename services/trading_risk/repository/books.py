@@ -21,12 +21,14 @@ with ledger as (
 open_orders as (
   -- Of an order's exits, and of an order and its replacement, one at most is filled.
   (select distinct on (coalesce(parent_order_id, order_id), side) order_id, strategy,
-    symbol, side, greatest(quantity - filled_quantity, 0) as quantity,
+    symbol, side,
+    greatest(quantity - netted_quantity - filled_quantity, 0) as quantity,
     coalesce(limit_price, stop_price, decision_price) as price, reduces
   from execution.orders
   where account_id = :account and status not in
     ('FILLED', 'CANCELED', 'EXPIRED', 'REJECTED', 'NOT_SENT')
-  order by coalesce(parent_order_id, order_id), side, quantity - filled_quantity desc)
+  order by coalesce(parent_order_id, order_id), side,
+    quantity - netted_quantity - filled_quantity desc)
   union all
   select r.order_id, r.strategy, r.symbol, r.side, r.quantity, r.price, r.reduces
   from risk_management.reservations r

@@ -1,7 +1,10 @@
 """What execution says: orders, executions, positions, and the books' state."""
 
-from typing import Any
+from decimal import Decimal
+from typing import Annotated, Any
 from uuid import UUID
+
+from pydantic import Field
 
 from trading_system.contracts.terms import OrderTerms
 from trading_system.event import Event
@@ -78,6 +81,45 @@ class OrderUnresolved(_OrderFact, topic="execution.order_unresolved"):
     reason: str
 
 
+class ComboChanged(Event, topic="execution.combo_changed"):
+    """Several orders that are one intent were all placed, or are being unwound.
+
+    `status` is one of PLACED, UNWINDING, UNWOUND, FAILED.
+    """
+
+    combo_id: UUID
+    strategy: str
+    legs: int
+    status: str
+    reason: str
+    market_time: Instant
+
+    @property
+    def key(self) -> str:
+        return str(self.combo_id)
+
+
+class OrdersCrossed(Event, topic="execution.orders_crossed"):
+    """Opposing orders of two strategies met each other instead of the market.
+
+    The shares passed from the seller's book to the buyer's at the bar's close.
+    """
+
+    cross_id: UUID
+    symbol: Symbol
+    buy_order_id: UUID
+    sell_order_id: UUID
+    buyer: str
+    seller: str
+    quantity: Quantity
+    price: Price
+    market_time: Instant
+
+    @property
+    def key(self) -> str:
+        return str(self.cross_id)
+
+
 class PositionChanged(Event, topic="execution.position_changed"):
     """The ledger's position in a symbol is now this."""
 
@@ -124,6 +166,22 @@ class ReconciliationCompleted(Event, topic="execution.reconciliation_completed")
     @property
     def key(self) -> str:
         return "account"
+
+
+class BrokerContractChanged(Event, topic="execution.broker_contract_changed"):
+    """The broker's answers are not as they were, or are so again.
+
+    `broken` says by endpoint what is missing or otherwise, `stops` what waits for it.
+    """
+
+    account_id: str
+    broken: dict[str, str]
+    stops: list[str]
+    market_time: Instant
+
+    @property
+    def key(self) -> str:
+        return self.account_id
 
 
 class MarketClockView(View):
@@ -244,10 +302,13 @@ class OrderView(View):
     stop_loss_limit_price: Number | None = None
     parent_order_id: UUID | None = None
     replaces_order_id: UUID | None = None
+    combo_id: UUID | None = None
+    combo_leg: int | None = None
     decision_price: Number | None
     status: str
     reason: str | None
     filled_quantity: Number
+    netted_quantity: Number = Decimal(0)
     average_fill_price: Number | None
     slippage_bps: float | None
     tag: str
@@ -261,6 +322,19 @@ class OrderView(View):
     attempts: list[AttemptView] = []
     trades: list[TradeView] = []
     history: list[OrderEventView] = []
+
+
+class ComboView(View):
+    """Several orders that are one intent, with its legs and what takes them back."""
+
+    combo_id: UUID
+    strategy: str
+    status: str
+    reason: str
+    market_time: Instant
+    created_at: Instant
+    finished_at: Instant | None
+    orders: list[OrderView] = []
 
 
 class LedgerEntryView(View):
@@ -311,6 +385,18 @@ class ReconciliationView(View):
     summary: str
 
 
+class ContractCheckView(View):
+    """How an endpoint of the broker's answered when it was last looked at."""
+
+    endpoint: str
+    path: str
+    ok: bool
+    detail: str
+    stops: list[str]
+    checked_at: Instant
+    since: Instant
+
+
 class HoldView(View):
     """A symbol, or the account (`*`), whose orders do not leave until released."""
 
@@ -319,6 +405,21 @@ class HoldView(View):
     kind: str
     reason: str
     placed_at: Instant
+
+
+class AdjustmentRequest(Model):
+    """What the books lack by a person's word, and why.
+
+    The signs are the books': shares or dollars that come are positive. Without a
+    `price` what the position has cost stays as it is.
+    """
+
+    reason: Annotated[str, Field(min_length=3, max_length=500)]
+    symbol: Symbol | None = None
+    quantity: SignedQuantity = Decimal(0)
+    cash: Money = Decimal(0)
+    price: Price | None = None
+    strategy: Annotated[str, Field(min_length=1, max_length=100)] = "external"
 
 
 class ExecutionRunResult(View):

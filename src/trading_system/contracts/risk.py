@@ -4,7 +4,7 @@ from datetime import date
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from trading_system.contracts.terms import OrderTerms
 from trading_system.event import Event
@@ -27,13 +27,22 @@ Words = Annotated[
 ]
 
 
+class ComboLeg(Model):
+    """The place of an order among those that are one intent; the first is 1."""
+
+    combo_id: UUID
+    leg: Annotated[int, Field(ge=1, le=8)]
+    legs: Annotated[int, Field(ge=2, le=8)]
+
+
 class OrderApproved(Event, OrderTerms, topic="risk.order_approved"):
     """A signal passed every check and was given a size; execution will order it.
 
     `order_id` follows from the signal, so a repeat is the same order. `reduces` is
     true when the order can only make a position smaller; `tag` is "flatten" for
     orders that also leave while trading is halted. It goes in the place of the order
-    that `replaces` names. Of a `notional` the quantity is an estimate.
+    that `replaces` names. Of a `notional` the quantity is an estimate. As a leg of a
+    `combo` it is placed with the others, or not at all.
     """
 
     outcome_id: UUID
@@ -46,6 +55,7 @@ class OrderApproved(Event, OrderTerms, topic="risk.order_approved"):
     decision_price: Price
     reduces: bool
     replaces: UUID | None = None
+    combo: ComboLeg | None = None
     tag: str = ""
     valid_until: Instant
     market_time: Instant

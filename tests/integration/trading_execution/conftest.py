@@ -16,6 +16,7 @@ from trading_execution.domain.lookup import Patience
 from trading_execution.domain.order_status import TERMINAL, OrderStatus
 from trading_execution.models import Order
 from trading_execution.operations import (
+    combos,
     fills,
     opening,
     orders,
@@ -41,7 +42,7 @@ from trading_execution.ports import (
 )
 from trading_execution.repository import ExecutionTransaction
 from trading_system.clock import ClockReading, MarketClock
-from trading_system.contracts.risk import OrderApproved
+from trading_system.contracts.risk import ComboLeg, OrderApproved
 from trading_system.database import Database
 from trading_system.errors import Unavailable
 from trading_system.models import LoggedEvent
@@ -238,6 +239,7 @@ class FakeBroker:
             cumulative_quantity=total,
             time=self.now,
             source="activities",
+            is_last=whole,
             activity_id=str(new_id()),
         )
         self.executions.append(executed)
@@ -322,13 +324,19 @@ class Bench:
 
     def approve(self, symbol: str = "AAPL", **changes: Any) -> OrderApproved:
         """Have an order written as risk's approval would."""
+        approved = self._approved(symbol=symbol, **changes)
+        with self.database.transaction() as tx:
+            orders.create(tx, [approved])
+        return approved
+
+    def _approved(self, **changes: Any) -> OrderApproved:
         signal = changes.pop("signal", None) or identity("signal", new_id())
         values: dict[str, Any] = {
             "outcome_id": new_id(),
             "signal_id": signal,
             "order_id": order_id(signal),
             "strategy": "momentum_strategy",
-            "symbol": symbol,
+            "symbol": "AAPL",
             "side": Side.BUY,
             "quantity": Decimal(10),
             "decision_price": Decimal(100),
@@ -337,10 +345,30 @@ class Bench:
             "market_time": self.broker.now,
             "correlation_id": new_id(),
         }
-        approved = OrderApproved(**values | changes)
+        return OrderApproved(**values | changes)
+
+    def approve_combo(
+        self, *legs: tuple[str, Side, str], **changes: Any
+    ) -> list[OrderApproved]:
+        """Have legs of one intent written as risk's approvals would."""
+        combo, found = new_id(), []
+        for number, (symbol, side, quantity) in enumerate(legs, start=1):
+            place = ComboLeg(combo_id=combo, leg=number, legs=len(legs))
+            signal = identity("leg", combo, number)
+            found.append(
+                self._approved(
+                    symbol=symbol,
+                    side=side,
+                    quantity=Decimal(quantity),
+                    signal=signal,
+                    combo=place,
+                    **changes,
+                )
+            )
         with self.database.transaction() as tx:
-            orders.create(tx, [approved])
-        return approved
+            combos.write(tx, found)
+            orders.create(tx, found)
+        return found
 
     def order(self, approved: OrderApproved) -> Order:
         with self.database.read_only() as tx:
@@ -391,6 +419,15 @@ class Bench:
     def tell(self, *updates: StreamUpdate) -> None:
         fills.take_updates(self.desk, updates)
 
+    def advance(self) -> int:
+        """Let the sender work until nothing is left to do."""
+        steps = 0
+        submit.submit_ready(self.desk)
+        while combos.advance(self.desk):
+            steps += 1
+            submit.submit_ready(self.desk)
+        return steps
+
     def catch_up(self) -> int:
         return fills.catch_up(self.desk)
 
@@ -428,7 +465,8 @@ class Bench:
                 parts[part.symbol] = parts.get(part.symbol, Decimal(0)) + part.quantity
         assert ledger == held
         assert self.positions() == held
-        assert parts == held
+        # Books of strategies that oppose each other add up to nothing.
+        assert {symbol: shares for symbol, shares in parts.items() if shares} == held
         assert self.cash() == self.broker.cash()
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -158,6 +159,36 @@ async def test_a_hold_is_shown_and_released_by_a_person_with_a_reason(
     assert (
         await client.post("/holds/AAPL/release", json={"reason": "again"})
     ).status_code == 409
+
+
+async def test_an_adjustment_is_a_persons_word_with_a_reason_entered_once(
+    bench: "Bench", client: httpx.AsyncClient
+) -> None:
+    bench.broker.foreign_shares["KO"] = Decimal(3)
+    assert not bench.reconcile().clean
+    asked = {"symbol": "KO", "quantity": "3", "reason": "moved in from another broker"}
+    key = {"Idempotency-Key": uuid4().hex}
+    assert (await client.post("/adjustments", json=asked)).status_code == 422
+    without = {**asked, "reason": ""}
+    answer = await client.post("/adjustments", json=without, headers=key)
+    assert answer.status_code == 422
+    for _ in range(2):
+        answer = await client.post("/adjustments", json=asked, headers=key)
+        assert answer.json()["quantity_delta"] == "3"
+    other = {**asked, "quantity": "4"}
+    answer = await client.post("/adjustments", json=other, headers=key)
+    assert answer.status_code == 409
+    nothing = {"reason": "nothing at all"}
+    answer = await client.post("/adjustments", json=nothing, headers=key)
+    assert answer.status_code == 422
+    calls = len(bench.broker.calls)
+    assert bench.reconcile().clean
+    assert (bench.positions(), len(bench.broker.calls)) == ({"KO": 3}, calls)
+    [(by, reason)] = bench.sql(
+        "select user_id, reason from shared.audit_log where table_name ="
+        " 'execution.ledger' and operation = 'INSERT' order by audit_id desc limit 1"
+    )
+    assert (by, reason) == ("ada", "moved in from another broker")
 
 
 async def test_everything_is_canceled_and_flattened_on_demand(

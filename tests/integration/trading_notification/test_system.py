@@ -76,6 +76,33 @@ def test_a_part_that_stays_down_is_told_once_and_its_return_too(database: Any) -
     assert changes == ["pass", "fail", "pass"]
 
 
+def test_runs_that_came_too_late_are_told_once(database: Any) -> None:
+    def missed(job: str, hours: int) -> None:
+        with database.transaction() as tx:
+            tx.session.execute(
+                text(
+                    "insert into shared.job_runs (job, scheduled_for, owner,"
+                    " lease_until, status) values (:job, :slot, 'a run', now(),"
+                    " 'superseded')"
+                ),
+                {"job": job, "slot": NOON + timedelta(hours=hours)},
+            )
+
+    before = len(titles(database))
+    # One alone was overtaken by another run: nothing was missed.
+    missed("manage_orders", 0)
+    for hours in range(4):
+        missed("fetch_market_data", hours)
+    look(database)
+    # The others of the nine come while it is looked at.
+    for hours in range(4, 8):
+        missed("fetch_market_data", hours - 8)
+        look(database)
+    told = titles(database)
+    assert len(told) == before + 1
+    assert told[0] == "fetch_market_data came too late"
+
+
 def test_a_second_look_at_the_same_changes_nothing(database: Any) -> None:
     part = FakeProbe()
     first = look(database, part)

@@ -306,3 +306,26 @@ def test_what_if_stores_nothing(account: Any) -> None:
     assert answer.quantity is None or answer.quantity == 5
     assert len(answer.checks) == len(CHECKS)
     assert account.outcomes() == 0
+
+
+def test_opposing_signals_of_one_transaction_are_both_approved(account: Any) -> None:
+    account.holds("AAPL", "40", "100", "reversal")
+    buy = account.signal("AAPL", strategy="momentum")
+    sell = account.signal("AAPL", strategy="reversal", side=Side.SELL)
+    with account.database.transaction() as tx:
+        first, second = operations.decide_all(
+            tx,
+            [operations.request_of(buy), operations.request_of(sell)],
+            account.surroundings,
+            buy.market_time,
+        )
+    # They are written down together, and meet before they leave.
+    assert (first.outcome, second.outcome) == ("approved", "approved")
+    assert second.quantity == Decimal(40)
+
+
+def test_an_opposing_signal_that_comes_later_is_denied(account: Any) -> None:
+    account.holds("AAPL", "40", "100", "reversal")
+    assert account.ask("AAPL", strategy="momentum").outcome == "approved"
+    later = account.ask("AAPL", strategy="reversal", side=Side.SELL)
+    assert (later.outcome, later.code) == ("denied", "SELF_MATCH")

@@ -99,6 +99,7 @@ def placed(**more: Any) -> Any:
         "status": "ACCEPTED",
         "quantity": Decimal(10),
         "filled_quantity": Decimal(0),
+        "netted_quantity": Decimal(0),
         "order_type": "limit",
         "time_in_force": "day",
         "limit_price": Decimal(100),

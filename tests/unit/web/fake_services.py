@@ -189,6 +189,9 @@ def empty() -> FakeServices:
         for path in ("/positions", "/orders", "/trades", "/equity", "/reconciliations")
     }
     nothing |= {
+        ("execution", path): [] for path in ("/holds", "/broker-contract", "/combos")
+    }
+    nothing |= {
         ("risk", path): [] for path in ("/outcomes", "/limits", "/breakers", "/locks")
     }
     nothing["risk", "/events-log"] = []
@@ -273,6 +276,9 @@ class Market:
             ("execution", "/equity"): self._equity(),
             ("execution", "/account"): self._account(),
             ("execution", "/reconciliations"): [_books()],
+            ("execution", "/holds"): [],
+            ("execution", "/broker-contract"): [],
+            ("execution", "/combos"): [],
             ("analytics", "/round-trips"): _listed(self.trips),
             ("notification", "/notifications"): _alerts(),
             ("notification", "/logs"): _log(),

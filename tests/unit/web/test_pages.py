@@ -298,3 +298,76 @@ async def test_an_account_of_alpaca_is_not_welcomed(open_browser, mode):
     browser = open_browser(empty(), mode)
     await browser.sign_in()
     assert "Start here" not in (await browser.get("/")).text
+
+
+async def test_the_system_page_says_what_waits_since_when_and_for_what(open_browser):
+    fake = trading()
+    since = "2026-09-14T14:00:00Z"
+    fake.answers["execution", "/holds"] = [
+        {
+            "hold_id": 1,
+            "symbol": "NVDA",
+            "kind": "position_differs",
+            "reason": "position: ours 3, broker 0",
+            "placed_at": since,
+        },
+        {
+            "hold_id": 2,
+            "symbol": "*",
+            "kind": "unknown_order_of_ours",
+            "reason": "an order that is not known here",
+            "placed_at": since,
+        },
+    ]
+    fake.answers["execution", "/broker-contract"] = [
+        {
+            "endpoint": "positions",
+            "path": "/v2/positions",
+            "ok": False,
+            "detail": "qty is missing",
+            "stops": ["entries", "reconciliation"],
+            "checked_at": since,
+            "since": since,
+        }
+    ]
+    fake.answers["execution", "/combos"] = [
+        {
+            "combo_id": "0f8fad5b-d9cb-469f-a165-70867728950e",
+            "strategy": "manual",
+            "status": "FAILED",
+            "reason": "leg 2 is REJECTED; not taken back: 10 KO",
+            "market_time": since,
+            "created_at": since,
+            "finished_at": since,
+            "orders": [],
+        }
+    ]
+    browser = open_browser(fake)
+    await browser.sign_in()
+    shown = text_of((await browser.get("/system")).text)
+    for words in (
+        "NVDA since",
+        "ends by itself when a comparison finds that the books agree",
+        "The account since",
+        "when a person has looked at it",
+        "The broker's positions since",
+        "qty is missing",
+        "Entries and reconciliation wait; cancellations go on",
+        "not taken back: 10 KO",
+        "Close what is left by hand",
+    ):
+        assert words in shown, words
+
+
+async def test_an_order_that_is_unclear_says_for_how_long(open_browser):
+    fake = trading()
+    orders = fake.answers["execution", "/orders"]
+    unclear = orders({})[0] if callable(orders) else orders[0]
+    fake.answers["execution", "/orders"] = [
+        unclear.model_copy(update={"status": "UNKNOWN", "reason": "HTTP 504"})
+    ]
+    browser = open_browser(fake)
+    await browser.sign_in()
+    page = (await browser.get("/orders?tab=working")).text
+    assert "Unclear for" in text_of(page)
+    assert "HTTP 504. It counts as exposure" in page

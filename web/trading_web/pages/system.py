@@ -33,6 +33,11 @@ def read_system(request: Request, desk: OnDesk) -> HTMLResponse:
         for client in services.all
     }
     books = desk.ask("books", lambda: services.execution.reconciliations(limit=1))
+    waits = {
+        "holds": desk.ask("holds", services.execution.holds),
+        "contract": desk.ask("contract", services.execution.broker_contract),
+        "combos": desk.ask("combos", lambda: services.execution.combos(limit=20)),
+    }
     checks = desk.ask("system-health", services.notification.system_health)
     inbox = desk.ask("inbox", lambda: services.notification.notifications(limit=20))
     log = desk.ask(
@@ -56,6 +61,7 @@ def read_system(request: Request, desk: OnDesk) -> HTMLResponse:
             if not answer.problem and answer.value and answer.value.status != "pass"
         ],
         books=books,
+        waits=waits,
         checks=checks,
         inbox=inbox,
         log=log,
