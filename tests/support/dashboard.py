@@ -17,7 +17,13 @@ from typing import Any
 
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    expect,
+    sync_playwright,
+)
 
 from trading_system.clients import Services
 from trading_system.clock import sleep
@@ -31,6 +37,11 @@ fake_services: Any = import_module("fake_services")
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
 LIGHT, DARK = "light", "dark"
 THEMES, WIDTHS = (LIGHT, DARK), (360, 1366)
+
+PATIENCE = 120_000
+"""Milliseconds that a browser on a busy machine is given; what is well is soon."""
+
+expect.set_options(timeout=30_000)
 
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
@@ -59,8 +70,8 @@ def addresses(services: Services) -> dict[str, str]:
     found |= {f"orders-{tab}": f"/orders?tab={tab}" for tab in tabs}
     for decision in services.strategy.decisions(outcome="no_signal", limit=1):
         found["explain-nothing"] = f"/explain/{decision.decision_id}"
-    filled = [o for o in services.execution.orders(limit=200) if o.filled_quantity]
-    for order in filled[:1]:
+    orders = services.execution.orders(limit=200, state="all")
+    for order in [each for each in orders if each.status == "FILLED"][:1]:
         found["explain-order"] = f"/explain/order/{order.order_id}"
         found["chart"] = f"/charts/{order.symbol}"
     for position in services.execution.positions()[:1]:
@@ -96,12 +107,14 @@ def headless(program: str) -> Iterator[Browser]:
 
 def window(browser: Browser, width: int, theme: str, **options: Any) -> BrowserContext:
     """Return a window of its own: no cookie, no choice of an earlier one."""
-    return browser.new_context(
+    context = browser.new_context(
         viewport={"width": width, "height": 800},
         color_scheme="dark" if theme == DARK else "light",
         reduced_motion="reduce",
         **options,
     )
+    context.set_default_timeout(PATIENCE)
+    return context
 
 
 def settle(page: Page, *, live: bool = True) -> None:
