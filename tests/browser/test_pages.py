@@ -12,6 +12,7 @@ import pytest
 from dashboard import (
     EMPTY,
     FAILED,
+    LIGHT,
     LOADED,
     STALE,
     STATES,
@@ -28,7 +29,7 @@ from dashboard import (
     violations,
     window,
 )
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from trading_system import login
 from trading_system.clock import utc_now
@@ -81,24 +82,24 @@ def show(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         gateway.stop()
 
 
-def faults_of(tab: Watched, name: str, state: str) -> list[str]:
-    """Open a page and return everything that is wrong with it."""
+def open_page(tab: Watched, name: str, state: str) -> list[str]:
+    """Open a page and return what its console said that it should not."""
     tab.faults.clear()
-    page = tab.page
-    answer = page.goto(tab.base + PAGES[name])
+    answer = tab.page.goto(tab.base + PAGES[name])
     assert answer is not None
     # What does not exist yet, or whose service is away, has an error page.
     assert answer.ok or (state != LOADED and answer.status in (404, 503))
-    settle(page, live=page.locator("#feed").count() > 0)
-    found = violations(page)
-    if is_wider_than_its_window(page):
-        found.append("it scrolls sideways")
+    settle(tab.page, live=tab.page.locator("#feed").count() > 0)
     if state in (LOADED, EMPTY) and answer.ok:
-        found += tab.faults
-    else:
-        # A page or a figure whose service is away says so, and the browser repeats it.
-        found += [fault for fault in tab.faults if not fault.startswith(NO_SUCCESS)]
-    return [f"{name}: {fault}" for fault in found]
+        return tab.faults
+    # A page or a figure whose service is away says so, and the browser repeats it.
+    return [fault for fault in tab.faults if not fault.startswith(NO_SUCCESS)]
+
+
+def drawn_wrongly(page: Page) -> list[str]:
+    """Return what is wrong with a page as it stands."""
+    wide = ["it scrolls sideways"] if is_wider_than_its_window(page) else []
+    return violations(page) + wide
 
 
 @pytest.mark.parametrize(("name", "state", "theme", "width"), seen_pairwise(40))
@@ -106,16 +107,26 @@ def test_a_page_is_clean(
     show: Show, name: str, state: str, theme: str, width: int
 ) -> None:
     tab = show(state, theme, width)
-    assert not faults_of(tab, name, state)
+    assert not open_page(tab, name, state)
+    assert not drawn_wrongly(tab.page)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(
-    ("state", "theme", "width"), list(product(STATES, THEMES, WIDTHS))
-)
-def test_all_pages_are_clean(show: Show, state: str, theme: str, width: int) -> None:
-    tab = show(state, theme, width)
-    assert not [fault for name in PAGES for fault in faults_of(tab, name, state)]
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("state", STATES)
+def test_a_page_is_clean_in_each_theme_and_width(
+    show: Show, state: str, name: str
+) -> None:
+    tab = show(state, LIGHT, WIDTHS[0])
+    wrong = open_page(tab, name, state)
+    for theme, width in product(THEMES, WIDTHS):
+        tab.page.emulate_media(color_scheme=theme)
+        tab.page.set_viewport_size({"width": width, "height": 800})
+        settle(tab.page, live=False)
+        found = drawn_wrongly(tab.page)
+        wrong += [f"{theme}, {width} wide: {each}" for each in found]
+    tab.page.context.close()
+    assert not wrong
 
 
 def test_nothing_needs_sideways_scrolling_on_the_narrowest_screen(serve, look) -> None:

@@ -41,7 +41,8 @@ REMEMBER = """
 window.remembered = new Set();
 addEventListener("DOMContentLoaded", () => {
   const look = () => {
-    remembered.add(document.querySelector("#feed").textContent.trim().split(" ")[0]);
+    const feed = document.querySelector("#feed");
+    if (feed) remembered.add(feed.textContent.trim().split(" ")[0]);
     for (const each of document.querySelectorAll("[data-state=stale]"))
       remembered.add("stale " + each.id);
     if (document.querySelector("#services"))
