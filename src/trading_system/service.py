@@ -308,7 +308,11 @@ def _health_routes(process: _Process) -> APIRouter:
         """Say that the process answers."""
         return {"status": "pass"}
 
-    @router.get("/health/ready", response_model=HealthView)
+    @router.get(
+        "/health/ready",
+        response_model=HealthView,
+        responses={503: {"model": HealthView, "description": "Not ready"}},
+    )
     def ready() -> Any:
         """Say whether the service can do its job now; 503 when it cannot."""
         health = _health(process)

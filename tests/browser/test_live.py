@@ -196,3 +196,19 @@ def test_a_chart_is_moved_by_keys_and_another_range_is_a_click(serve, look):
     )
     assert page.url.endswith("tf=1d")
     assert not tab.faults
+
+
+def test_a_frame_that_was_missed_is_made_good(serve, look):
+    fake = trading()
+    gateway = serve(fake)
+    tab = look(gateway)
+    page = tab.open("/")
+    page.wait_for_timeout(1500)
+    rows = page.locator("#positions tbody tr")
+    held = fake.answers["execution", "/positions"]
+    expect(rows).to_have_count(len(held))
+    # One position less, and nobody tells: the frame that would is lost on its way.
+    fake.answers["execution", "/positions"] = held[1:]
+    gateway.skip_a_frame("portfolio")
+    expect(rows).to_have_count(len(held) - 1, timeout=20_000)
+    assert not tab.faults

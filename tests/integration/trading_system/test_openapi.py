@@ -1,5 +1,6 @@
 """Every service describes itself completely, and its documentation works offline."""
 
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -68,3 +69,28 @@ async def test_the_documentation_loads_nothing_from_elsewhere(app: Any) -> None:
         style = await client.get("/docs/assets/swagger-ui.css")
     assert "https://" not in page.text
     assert script.status_code == style.status_code == 200
+
+
+OPEN = ("/health", "/idle", "/metrics")
+
+
+async def test_nobody_is_answered_without_a_token_that_is_known(app: Any) -> None:
+    asked = [
+        (
+            name.split()[0],
+            re.sub(r"\{\w+\}", "00000000-0000-0000-0000-000000000000", path),
+        )
+        for name, _ in operations(app.openapi())
+        for path in [name.split()[1]]
+        if not path.startswith(OPEN)
+    ]
+    assert len(asked) > 10
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://127.0.0.1:8000"
+    ) as client:
+        for method, path in asked:
+            for headers in ({}, {"Authorization": "Bearer a-guess"}):
+                answer = await client.request(method, path, headers=headers)
+                assert answer.status_code == 401, (method, path)
+                assert answer.json()["code"] == "unauthorized"
