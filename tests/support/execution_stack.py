@@ -52,11 +52,16 @@ class Service:
                 stderr=log,
             )
 
-    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+    def request(
+        self, method: str, path: str, idempotency_key: str = "", **options: Any
+    ) -> httpx.Response:
         return httpx.request(
             method,
             f"http://127.0.0.1:{self.port}{path}",
-            headers={"Authorization": f"Bearer {TOKEN}"},
+            headers={
+                "Authorization": f"Bearer {TOKEN}",
+                "Idempotency-Key": idempotency_key,
+            },
             timeout=30,
             trust_env=False,
             **options,

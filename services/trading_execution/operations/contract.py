@@ -37,7 +37,12 @@ def check_when_due(desk: Desk) -> bool:
     is_again = any(utc_now() - each.checked_at >= AGAIN for each in broken)
     if not (is_new or is_again):
         return False
-    check(desk)
+    try:
+        check(desk)
+    except Unavailable as error:
+        # The comparison that follows says so too, and it is asked again.
+        logger.warning("the broker's answers could not be looked at: {}", error)
+        return False
     return True
 
 
