@@ -1,12 +1,10 @@
-"""What the dashboard's pages cost against their budgets, and how soon they tell.
+"""How fast the dashboard answers, and how soon a fact of the market is on the page.
 
 `python benchmarks/web.py [--minutes M] [--sockets N]` starts the whole stack at speed
-60 in a temporary data directory, waits until two years of bars of its 25 symbols are
-stored, and looks at it with headless Chromium. It prints every budget beside what was
-measured (the median of five loads into an empty browser cache; percentiles where the
-budget is one), how long after an event was written its row stands in the open page,
-and how far apart many open tabs hear the same event. Every row that is waited for must
-come, or nothing is printed.
+60 in a temporary data directory and looks at it with headless Chromium. It prints how
+long after an event was written its row stands in the open page, what each page costs
+(the median of five loads into an empty browser cache), and how far apart many open tabs
+hear the same event. Every row that is waited for must come, or nothing is printed.
 """
 
 import argparse
@@ -23,7 +21,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import httpx
 import numpy as np
@@ -31,7 +28,6 @@ import psutil
 import websockets
 from playwright.sync_api import (
     Browser,
-    CDPSession,
     Page,
     StorageState,
     ViewportSize,
@@ -53,43 +49,7 @@ from trading_system.runtime.secrets import Secrets
 PORT_BASE = 21600
 LOADS = 5
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
-ANSWERS = 40
-"""Requests for the 95th percentile of a page's first byte."""
-
 GOAL_EVENT, GOAL_FAN_OUT = 2_000.0, 250.0
-STORED = 24 * 2 * 250 * 7
-"""Bars of two years and 24 symbols, a few holidays less."""
-
-FRAMES = 10_000
-WITH_CHART = ("Portfolio", "Chart", "Explain")
-
-
-class Budget(NamedTuple):
-    """The most that something may cost, without a chart on the page and with one."""
-
-    what: str
-    unit: str
-    plain: float
-    chart: float
-
-
-BUDGETS = {
-    "ttfb": Budget("first byte, p95", "ms", 150, 150),
-    "part": Budget("first byte of a section, p95", "ms", 80, 80),
-    "fcp": Budget("first paint", "ms", 600, 600),
-    "lcp": Budget("largest paint", "ms", 800, 1_000),
-    "cls": Budget("layout shift", "", 0.02, 0.02),
-    "tbt": Budget("blocked", "ms", 50, 400),
-    "tbt_slow": Budget("blocked, CPU slowed 4 times", "ms", 200, 1_700),
-    "script": Budget("scripts", "KB", 25, 400),
-    "style": Budget("styles", "KB", 20, 20),
-    "html": Budget("HTML", "KB", 25, 25),
-    "requests": Budget("requests before the load event", "", 8, 10),
-    "inp": Budget("a click or key until it shows, p95", "ms", 200, 200),
-    "frame": Budget("CPU of a live frame", "ms", 15, 100),
-    "heap": Budget(f"heap after {FRAMES:,} frames", "MB", 60, 120),
-    "nodes": Budget(f"nodes more after {FRAMES:,} frames", "", 100, 100),
-}
 
 # Busier than the default, so that there is something to hear of.
 STRATEGIES = """
@@ -104,38 +64,15 @@ strategies:
 
 # Before the page's own scripts: what the browser itself says of the load.
 OBSERVE = """
-window.seen = {lcp: 0, cls: 0, tbt: 0, acts: []};
-const watch = (type, heard, more) => new PerformanceObserver(
-  (list) => list.getEntries().forEach(heard)).observe({type, buffered: true, ...more});
+window.seen = {lcp: 0, cls: 0, tbt: 0};
+const watch = (type, heard) => new PerformanceObserver(
+  (list) => list.getEntries().forEach(heard)).observe({type, buffered: true});
 watch("largest-contentful-paint", (e) => { seen.lcp = e.startTime; });
 watch("layout-shift", (e) => { if (!e.hadRecentInput) seen.cls += e.value; });
 watch("longtask", (e) => { seen.tbt += Math.max(0, e.duration - 50); });
-watch("event", (e) => { if (e.interactionId) seen.acts.push(e.duration); },
-  {durationThreshold: 16});
 """
-LOADED = """() => ({lcp: seen.lcp, cls: seen.cls, tbt: seen.tbt,
-  fcp: performance.getEntriesByName("first-contentful-paint")[0].startTime})"""
-
-# Frames as the socket brings them, in which every live value of the page changes.
-LIVE = """async ([count, every]) => {
-  const names = [...document.querySelectorAll("[data-cell]")].map(
-    (each) => each.dataset.cell);
-  for (let i = 1; i <= count; i++) {
-    const value = [`${i}.00`, i % 2 ? "up" : "down", ""];
-    const v = Object.fromEntries(names.map((name) => [name, value]));
-    const data = JSON.stringify(
-      {t: "cells", topic: `of ${count}`, seq: i, v, as_of: "now", problem: null});
-    document.dispatchEvent(new CustomEvent(
-      "htmx:ws:before:message:incoming", {detail: {message: {data}}}));
-    if (i % every === 0) await new Promise(requestAnimationFrame);
-  }
-}"""
-CHART = """async (count) => {
-  for (let i = 0; i < count; i++) {
-    document.dispatchEvent(new CustomEvent("figures:refresh", {detail: null}));
-    await new Promise((done) => setTimeout(done, 1500));
-  }
-}"""
+LOADED = """() => ({...window.seen,
+  ttfb: performance.getEntriesByType("navigation")[0].responseStart})"""
 
 # When the row of each filled order first stood in the page, by the machine's clock.
 ROWS = """
@@ -161,7 +98,7 @@ def main() -> None:
     with stack() as site:
         with browser() as chromium:
             console.print(events_table(site.follow(chromium, options.minutes)))
-            console.print(budget_table(site.weigh(chromium)))
+            console.print(pages_table(site.weigh(chromium)))
         console.print(fan_out_table(asyncio.run(site.fan_out(options.sockets))))
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
     console.print(f"{psutil.cpu_count()} cores, load {load}")
@@ -210,130 +147,39 @@ class Site:
             yield from found
             after = found[-1].seq
 
-    def wait_for_bars(self) -> None:
-        """Wait until the history of two years is stored."""
-        deadline = time.monotonic() + 1800
-        while sum(each.bars for each in self.services.ingestion.coverage()) < STORED:
-            assert time.monotonic() < deadline, "the history did not come"
-            time.sleep(2)
-
     def weigh(self, chromium: Browser) -> dict[str, dict[str, float]]:
         """Return what each page costs, by name of the page."""
-        self.wait_for_bars()
         decision = self.services.strategy.decisions(limit=1)[0].decision_id
         paths = {
-            "Portfolio": ("/", "#kpis"),
-            "Chart": ("/charts/SPY", "#bars"),
-            "Explain": (f"/explain/{decision}", ""),
-            "Orders": ("/orders?tab=history", "#list"),
-            "Risk": ("/risk", "#limits"),
-            "Data": ("/data", "#coverage"),
-            "System": ("/system", "#services"),
+            "Portfolio": "/",
+            "Orders": "/orders?tab=history",
+            "Chart": "/charts/SPY",
+            "Explain": f"/explain/{decision}",
+            "System": "/system",
         }
-        return {
-            name: self._costs(chromium, path, part)
-            for name, (path, part) in paths.items()
-        }
-
-    def _costs(self, chromium: Browser, path: str, part: str) -> dict[str, float]:
-        found = self._answers(path, part)
-        loads = [self._load(chromium, path) for _ in range(LOADS)]
-        found |= {
-            key: statistics.median(each[key] for each in loads) for key in loads[0]
-        }
-        slow = [self._load(chromium, path, slowed=4) for _ in range(LOADS)]
-        found["tbt_slow"] = statistics.median(each["tbt"] for each in slow)
-        return found | self._lived_with(chromium, path)
-
-    def _answers(self, path: str, part: str) -> dict[str, float]:
-        """Return how soon a page, and a section of it, begin to come."""
-        cookies = {c["name"]: c["value"] for c in (self.session or {})["cookies"]}
         found = {}
-        with httpx.Client(
-            base_url=self.gateway, cookies=cookies, trust_env=False, timeout=30
-        ) as client:
-            asked = {"ttfb": {"Accept": "text/html"}}
-            if part:
-                asked["part"] = {"HX-Request": "true", "HX-Target": f"section{part}"}
-            for name, headers in asked.items():
-                times = []
-                for _ in range(ANSWERS):
-                    begun = time.perf_counter()
-                    with client.stream("GET", path, headers=headers) as answer:
-                        times.append((time.perf_counter() - begun) * 1000)
-                        assert answer.status_code == 200, answer.status_code
-                        answer.read()
-                found[name] = float(np.percentile(times[1:], 95))
+        for name, path in paths.items():
+            loads = [self._load(chromium, path) for _ in range(LOADS)]
+            found[name] = {
+                key: statistics.median(load[key] for load in loads) for key in loads[0]
+            }
         return found
 
-    def _load(
-        self, chromium: Browser, path: str, slowed: float = 1
-    ) -> dict[str, float]:
-        """Return what the browser says of one load into an empty cache."""
+    def _load(self, chromium: Browser, path: str) -> dict[str, float]:
         with signed_in(chromium, self, OBSERVE) as page:
             client = page.context.new_cdp_session(page)
             client.send("Network.enable")
             client.send("Network.clearBrowserCache")
-            client.send("Emulation.setCPUThrottlingRate", {"rate": slowed})
-            kinds: dict[str, str] = {}
-            sizes: dict[str, float] = defaultdict(float)
+            sizes: list[float] = []
             client.on(
-                "Network.responseReceived",
-                lambda e: kinds.setdefault(e["requestId"], e["type"]),
+                "Network.loadingFinished",
+                lambda e: sizes.append(e["encodedDataLength"]),
             )
-
-            def finished(e: dict[str, Any]) -> None:
-                sizes[kinds.get(e["requestId"], "")] += e["encodedDataLength"] / 1000
-
-            client.on("Network.loadingFinished", finished)
             page.goto(self.gateway + path)
-            requests = len(kinds)
-            settled(page)
+            page.wait_for_selector("#feed[data-tone=ok]")
+            page.wait_for_timeout(1500)
             said: dict[str, float] = page.evaluate(LOADED)
-        return {
-            **said,
-            "requests": requests,
-            "script": sizes["Script"],
-            "style": sizes["Stylesheet"],
-            "html": sizes["Document"],
-        }
-
-    def _lived_with(self, chromium: Browser, path: str) -> dict[str, float]:
-        """Return what an open page costs: acts, live frames, memory."""
-        with signed_in(chromium, self, OBSERVE) as page:
-            client = page.context.new_cdp_session(page)
-            client.send("Performance.enable")
-            page.goto(self.gateway + path)
-            settled(page)
-            for _ in range(5):
-                page.keyboard.press("Shift+H")
-                page.keyboard.press("Escape")
-                page.locator("header summary").click()
-                page.locator("header summary").click()
-                page.keyboard.press("j")
-                page.keyboard.press("t")
-            page.wait_for_timeout(500)
-            acts: list[float] = page.evaluate("seen.acts")
-            # Its own frames go on and are counted in, a few of hundreds.
-            begun = metrics(client)["TaskDuration"]
-            page.evaluate(LIVE, [200, 1])
-            frame = (metrics(client)["TaskDuration"] - begun) / 200 * 1000
-            if page.locator("[data-figure]").count():
-                begun = metrics(client)["TaskDuration"]
-                page.evaluate(CHART, 10)
-                frame += (metrics(client)["TaskDuration"] - begun) / 10 * 1000
-            client.send("HeapProfiler.collectGarbage")
-            before = metrics(client)["Nodes"]
-            page.evaluate(LIVE, [FRAMES, 20])
-            client.send("HeapProfiler.collectGarbage")
-            after = metrics(client)
-        return {
-            # Quicker than the browser measures is 16 ms.
-            "inp": float(np.percentile(acts or [16.0], 95)),
-            "frame": frame,
-            "heap": after["JSHeapUsedSize"] / 1e6,
-            "nodes": max(0.0, after["Nodes"] - before),
-        }
+        return {**said, "requests": len(sizes), "kilobytes": sum(sizes) / 1000}
 
     async def fan_out(self, sockets: int) -> list[float]:
         """Return milliseconds from the first tab's hearing an event to the last's.
@@ -371,19 +217,6 @@ class Site:
         whole = [times for times in heard.values() if len(times) == sockets]
         assert len(whole) >= 3, "hardly an event was heard by every tab"
         return [max(times) - min(times) for times in whole]
-
-
-def settled(page: Page) -> None:
-    """Wait until a page is live and has drawn what is in sight."""
-    page.wait_for_selector("#feed[data-tone=ok]")
-    page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(1500)
-
-
-def metrics(client: CDPSession) -> dict[str, float]:
-    """Return what the browser counted on a page so far."""
-    answer = client.send("Performance.getMetrics")
-    return {each["name"]: each["value"] for each in answer["metrics"]}
 
 
 @contextmanager
@@ -479,21 +312,21 @@ def percentiles(values: list[float]) -> list[str]:
     return [f"{np.percentile(values, p):.0f}" for p in (50, 95, 100)]
 
 
-def budget_table(found: dict[str, dict[str, float]]) -> Table:
-    """Return every budget beside what each page costs; what is over it is marked."""
+def pages_table(found: dict[str, dict[str, float]]) -> Table:
+    """Return what pages cost."""
     shown = Table(
-        *("", "unit", "budget", "with chart", *found),
-        title=f"Median of {LOADS} loads, empty cache; * is over the budget",
+        *("page", "TTFB ms", "LCP ms", "CLS", "TBT ms", "requests", "KB"),
+        title=f"Median of {LOADS} loads, empty cache",
     )
-    for key, budget in BUDGETS.items():
-        cells = []
-        for name, costs in found.items():
-            most = budget.chart if name in WITH_CHART else budget.plain
-            value = costs.get(key)
-            text = "" if value is None else f"{value:.{3 if most < 1 else 0}f}"
-            cells.append(f"{text}*" if value is not None and value > most else text)
+    for name, each in found.items():
         shown.add_row(
-            budget.what, budget.unit, f"{budget.plain:g}", f"{budget.chart:g}", *cells
+            name,
+            f"{each['ttfb']:.0f}",
+            f"{each['lcp']:.0f}",
+            f"{each['cls']:.3f}",
+            f"{each['tbt']:.0f}",
+            f"{each['requests']:.0f}",
+            f"{each['kilobytes']:.0f}",
         )
     return shown
 
