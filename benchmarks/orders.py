@@ -51,8 +51,10 @@ from trading_system.vocabulary import (
 DURABLE = {"track_wal_io_timing": "on"}
 """PostgreSQL as it is shipped: a commit is on the disk before it is answered."""
 
-SIZE = 0.005
-"""Of what the account is worth, for each of the 120: five hundred dollars."""
+STRATEGIES = (*MANY, "amber", "birch")
+SIZES = {name: 0.005 * (number % 12 + 1) for number, name in enumerate(STRATEGIES)}
+"""Up to which share of the account a strategy may bring a symbol: each by another five
+hundred dollars, for what others hold of it counts."""
 
 LISTENER = "analytics"
 PATIENCE = 300.0
@@ -178,7 +180,7 @@ class Bench:
             bar_end=bar_end,
             decision_price=oracle.money(self.cell.closes[symbol]),
             reason="benchmark",
-            max_position_size=SIZE,
+            max_position_size=SIZES[strategy],
             may_trade=True,
             session_closed=False,
             valid_until=now + timedelta(hours=12),

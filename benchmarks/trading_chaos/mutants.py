@@ -266,6 +266,13 @@ def _not_sent_after_claim() -> None:
     _put(submit, "give_up", given_up)
 
 
+def _replaced_by_a_second_order() -> None:
+    def beside(self: Any, ticket: Any) -> Any:
+        return send(self, replace(ticket, replaces=None))
+
+    send = _put(alpaca.AlpacaBroker, "submit", beside)
+
+
 MUTANTS: Mapping[str, Mutant] = {
     "random id": Mutant("each attempt has an id of its own", _random_id),
     "timeout is rejected": Mutant(
@@ -298,6 +305,10 @@ MUTANTS: Mapping[str, Mutant] = {
     "POST retried": Mutant("an unclear POST is sent again at once", _post_retried),
     "not found is rejected": Mutant(
         "an order the broker does not know is given up at once", _not_found_is_rejected
+    ),
+    "second order": Mutant(
+        "a replacement is sent as an order beside the old one",
+        _replaced_by_a_second_order,
     ),
     "not sent after claim": Mutant(
         "an order that was attempted can be `NOT_SENT`", _not_sent_after_claim

@@ -81,6 +81,8 @@ TELLING = (
     "stream_replay",
     "stream_half_open",
 )
+SILENT = (*TELLING, "stream_refuse", "partial_storm")
+"""Faults that leave no line on the tape: only that they were in force is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,15 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from trading_chaos.campaign import Verdict
-from trading_chaos.plan import CHEAP, LISTENERS, PLACING, POINTS, READING, VICTIMS
+from trading_chaos.plan import (
+    CHEAP,
+    LISTENERS,
+    PLACING,
+    POINTS,
+    READING,
+    SILENT,
+    VICTIMS,
+)
 
 OFTEN_ENOUGH = 10
 """In this many seeds each point, kill and fault must be met once at least."""
@@ -24,7 +32,7 @@ KILLS = (
 WORK = ("fills", "replacements", "halts", "denied")
 """What a run must have done, or its disturbances disturbed nothing."""
 
-FAULTS = tuple(dict.fromkeys((*PLACING, *READING)))
+FAULTS = tuple(dict.fromkeys((*PLACING, *READING, *SILENT)))
 
 
 @dataclass
@@ -79,7 +87,7 @@ class Report:
         for title, names, counts in (
             ("crash points", POINTS, self.hits),
             ("kills", (*KILLS, "failed start"), self.kills),
-            ("faults of requests", FAULTS, self.faults),
+            ("faults", FAULTS, self.faults),
         ):
             yield f"{title}: " + ", ".join(f"{n} {counts[n]}" for n in names)
         if self.settled:

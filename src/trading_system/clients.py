@@ -27,7 +27,6 @@ from trading_system.contracts.system import (
     ConsumerView,
     DeadLetterDetailView,
     DeadLetterView,
-    Decision,
     EventDetailView,
     EventView,
     HealthView,
@@ -36,7 +35,6 @@ from trading_system.contracts.system import (
     JobClaim,
     JobFinish,
     JobView,
-    ReplayRequest,
     ReplayView,
     SessionView,
 )
@@ -200,12 +198,12 @@ class ServiceClient:
 
     def replay(self, first: int, reason: str, *, dry_run: bool) -> ReplayView:
         """Have the service look again at the log from a sequence number on."""
-        asked = ReplayRequest(from_sequence=first, reason=reason, dry_run=dry_run)
+        asked = {"from_sequence": first, "reason": reason, "dry_run": dry_run}
         return self.post("/consumer/replay", ReplayView, asked)
 
     def resume_consumer(self, reason: str) -> ConsumerView:
         """Have the service go on that paused at an event of newer code."""
-        return self.post("/consumer/resume", ConsumerView, Decision(reason=reason))
+        return self.post("/consumer/resume", ConsumerView, {"reason": reason})
 
     def letters(self, *, decided: bool = False) -> list[DeadLetterView]:
         """Return what the service set aside."""
@@ -218,12 +216,12 @@ class ServiceClient:
     def retry_letter(self, event_id: UUID, reason: str) -> DeadLetterView:
         """Have the service attempt an event again that it set aside."""
         path = f"/dead-letters/{event_id}/retry"
-        return self.post(path, DeadLetterView, Decision(reason=reason))
+        return self.post(path, DeadLetterView, {"reason": reason})
 
     def discard_letter(self, event_id: UUID, reason: str) -> DeadLetterView:
         """Have the service go on without an event, for ever."""
         path = f"/dead-letters/{event_id}/discard"
-        return self.post(path, DeadLetterView, Decision(reason=reason))
+        return self.post(path, DeadLetterView, {"reason": reason})
 
     def log_end(self) -> int:
         """Return the last sequence number of the event log."""

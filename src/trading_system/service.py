@@ -390,7 +390,7 @@ def _log_routes() -> APIRouter:
         return {"sequence": log_end(tx)}
 
     @router.get("/events/{event}", response_model=EventDetailView)
-    def event(tx: Reading, event: int | UUID) -> Any:
+    def read_event(tx: Reading, event: int | UUID) -> Any:
         """Show an event, by sequence number or id, and who has handled it."""
         return event_log.detail(tx, event)
 
@@ -444,12 +444,12 @@ def _consumer_routes(process: _Process) -> APIRouter:
     Reading = Annotated[Transaction, in_read_only]
 
     @router.get("/consumer", response_model=ConsumerView)
-    def consumer(tx: Reading) -> Any:
+    def read_consumer(tx: Reading) -> Any:
         """Say how far this service has read the event log."""
         return event_log.standing(tx, name, topics)
 
     @router.post("/consumer/replay", response_model=ReplayView, dependencies=deciding)
-    def replay(tx: Writing, request: Request, asked: ReplayRequest) -> Any:
+    def replay_events(tx: Writing, request: Request, asked: ReplayRequest) -> Any:
         """Look again at the log from a sequence number on; nothing happens twice."""
         return event_log.replay(
             tx,
@@ -462,17 +462,17 @@ def _consumer_routes(process: _Process) -> APIRouter:
         )
 
     @router.post("/consumer/resume", response_model=ConsumerView, dependencies=deciding)
-    def resume(tx: Writing, request: Request, asked: Decision) -> Any:
+    def resume_consumer(tx: Writing, request: Request, asked: Decision) -> Any:
         """Go on after a pause at an event of newer code."""
         return event_log.resume(tx, name, topics, _person(request), asked.reason)
 
     @router.get("/dead-letters", response_model=list[DeadLetterView])
-    def letters(tx: Reading, decided: bool = False) -> Any:
+    def list_letters(tx: Reading, decided: bool = False) -> Any:
         """List what this service set aside; with `decided` also what became of it."""
         return event_log.letters(tx, name, decided=decided)
 
     @router.get("/dead-letters/{event_id}", response_model=DeadLetterDetailView)
-    def letter(tx: Reading, event_id: UUID) -> Any:
+    def read_letter(tx: Reading, event_id: UUID) -> Any:
         """Show an event that this service set aside, and why."""
         return event_log.letter(tx, name, event_id)
 
@@ -481,7 +481,9 @@ def _consumer_routes(process: _Process) -> APIRouter:
         response_model=DeadLetterView,
         dependencies=deciding,
     )
-    def retry(tx: Writing, request: Request, event_id: UUID, asked: Decision) -> Any:
+    def retry_letter(
+        tx: Writing, request: Request, event_id: UUID, asked: Decision
+    ) -> Any:
         """Attempt an event again that was set aside."""
         return event_log.retry(tx, name, event_id, _person(request), asked.reason)
 
@@ -490,7 +492,9 @@ def _consumer_routes(process: _Process) -> APIRouter:
         response_model=DeadLetterView,
         dependencies=deciding,
     )
-    def discard(tx: Writing, request: Request, event_id: UUID, asked: Decision) -> Any:
+    def discard_letter(
+        tx: Writing, request: Request, event_id: UUID, asked: Decision
+    ) -> Any:
         """Go on without an event, for ever."""
         return event_log.discard(tx, name, event_id, _person(request), asked.reason)
 

@@ -1,5 +1,6 @@
 """Events become messages: once, in words, and told on the dashboard."""
 
+import threading
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -292,3 +293,26 @@ def test_people_decide_what_is_told_and_what_is_mailed(
         chosen = {(p.kind, p.channel): p for p in operations.preferences(tx)}
     assert chosen["order_filled", "email"].min_severity is Severity.CRITICAL
     assert chosen["trading_state", "email"].enabled
+
+
+def test_two_instances_tell_of_each_event_once(database: Any) -> None:
+    events = [order(OrderUnresolved, reason="no answer") for _ in range(20)]
+    with database.transaction() as tx:
+        for event in events:
+            tx.publish(event)
+    began = threading.Barrier(2)
+
+    def read() -> None:
+        consumer = Consumer(database, handlers(by_mail=True))
+        began.wait()
+        while consumer.consume():
+            pass
+
+    threads = [threading.Thread(target=read) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    told = inbox(database)
+    assert len(told) == len(raised(database)) == len(events)
+    assert {message.count for message in told} == {1}

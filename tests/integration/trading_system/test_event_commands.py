@@ -255,6 +255,7 @@ def test_a_replay_handles_what_was_missed_and_nothing_twice(bench: Bench) -> Non
     bench.until(lambda: bench.run("consumers")[0]["behind"] == 0)
     assert sorted(effects(bench.database)) == [("a", 0), ("a", 1), ("a", 2)]
     assert bench.audited()[-1] == ("REPLAY", "ann", "backup")
+    assert "reason" in bench.run(*asked[:-1], "x", "--yes", code=2)
     beyond = ("replay", "--consumer", "analytics", "--from", "99999999")
     assert "nothing to replay" in bench.run(
         *beyond, "--reason", "backup", "--yes", code=8
