@@ -18,7 +18,7 @@ import shutil
 import statistics
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -128,7 +128,6 @@ class Bench:
     cell: Cell
     servers: Servers
     number: int = 0
-    said: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.database = Database(self.cell.engine, Transaction)
@@ -376,7 +375,7 @@ def measure(
     # The first ones are when every process does everything for the first time.
     for side in ("buy", "sell"):
         bench.burst(side, durable=True)
-    bursts = []
+    bursts: list[Burst] = []
     for number in range(options.bursts):
         # In turn, and each kind first in turn: what is bought is sold alike.
         for durable in (True, False) if number % 2 == 0 else (False, True):
@@ -399,12 +398,12 @@ def require_whole(cell: Cell) -> None:
     close = cell.market_time() + timedelta(days=1)
     cell.control("clock", advance_to=close.isoformat())
     cell.control("clock", run=SPEED)
-    for query in (oracle.UNCLEAR, oracle.unended(LISTENER)):
-        cell.until(
-            lambda query=query: not any(cell.scalar(each) for each in query.values()),
-            PATIENCE,
-            "not at rest",
-        )
+    queries = (*oracle.UNCLEAR.values(), *oracle.unended(LISTENER).values())
+
+    def rests() -> bool:
+        return not any(cell.scalar(query) for query in queries)
+
+    cell.until(rests, PATIENCE, "not at rest")
     judged = oracle.judge(cell, LISTENER)
     if judged.violations:
         raise SystemExit("\n".join(judged.violations))
