@@ -1,5 +1,6 @@
 """Commands for who writes strategies: start one, check it, sweep, backtest."""
 
+from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -53,6 +54,7 @@ def add_to(app: Typer) -> None:
     app.command("sweep")(sweep)
     app.command("walk-forward")(walk_forward)
     app.command("new-strategy")(new_strategy)
+    app.command("parity")(parity)
 
 
 def look_ahead(
@@ -180,6 +182,65 @@ def walk_forward(
             for row in made.iter_rows(named=True)
         ]
     )
+
+
+def parity(
+    start: Annotated[
+        datetime | None,
+        typer.Option("--from", formats=["%Y-%m-%d"], help="First day to compare."),
+    ] = None,
+    end: Annotated[
+        datetime | None,
+        typer.Option("--to", formats=["%Y-%m-%d"], help="Last day to compare."),
+    ] = None,
+    fill_model: Annotated[
+        str | None,
+        typer.Option(help="alpaca-paper or realistic. Default: as the system runs."),
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Trade what the running system traded again in a backtest, and show what differs.
+
+    Example: `trading parity`. Exit code 9 when a decision, an answer of risk, an order,
+    a fill or the equity at a bar's end is not the same; each line says why.
+    """
+    from trading_core import parity as accounts
+    from trading_system import parity as systems
+
+    settings = installation.settings(data_dir)
+    run = installation.running(installation.place(data_dir))
+    with installation.services(data_dir) as services:
+        told = systems.told(services, start, end and end + timedelta(days=1))
+        model = fill_model or run.fill_model or settings.simulation_fill_model
+        setup = systems.setup_of(services, told, model, run.seed)
+        again = systems.rerun(services, settings, told, setup)
+        calendar = systems.calendar_of(services, again.decisions)
+    expected = accounts.of_backtest(again, calendar)
+    found = accounts.differences(expected, told.lines)
+    rows = [
+        {
+            "time": each.line.time,
+            "what": each.line.kind.value,
+            "strategy": each.line.strategy,
+            "symbol": each.line.symbol,
+            "column": each.column or "whole line",
+            "backtest": each.expected,
+            "system": each.actual,
+            "cause": each.cause.value,
+        }
+        for each in found
+    ]
+    if is_json() or rows:
+        show_rows(rows)
+    if rows:
+        raise typer.Exit(ExitCode.CHECK_FAILED)
+    if not is_json():
+        counted = Counter(line.kind.value for line in told.lines)
+        show_text(
+            "The backtest and the system are equal to the cent: "
+            + ", ".join(f"{number} {kind} lines" for kind, number in counted.items())
+            + f", fill model {model}."
+        )
 
 
 def new_strategy(

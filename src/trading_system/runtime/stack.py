@@ -93,6 +93,7 @@ def _new_run(plan: Plan) -> Run:
         mode=plan.settings.trading_mode,
         source=plan.stamp.source,
         speed=plan.settings.simulation_speed if plan.simulation else None,
+        fill_model=plan.settings.simulation_fill_model if plan.simulation else None,
         supervisor=Child(name="supervisor", pid=pid, created=run_file.birth(pid)),
         urls=addresses,
     )
