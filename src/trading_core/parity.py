@@ -309,11 +309,12 @@ def _words(line: Line) -> str:
 
 
 def _cause(
-    line: Line, column: str, values: tuple[Value, Value], before: list[Difference]
+    line: Line, column: str, values: tuple[Value, Value], told: list[Difference]
 ) -> Cause:
-    """Return why a line differs, given everything that differed before."""
+    """Return why a line differs, given all that was told to differ before."""
     if line.kind is Kind.DECISION:
         return Cause.SIGNAL
+    before = [each for each in told if each.line.key != line.key]
     own = [
         each
         for each in before
@@ -333,6 +334,7 @@ def _cause(
         return Cause.FOLLOWS
     if line.kind is Kind.ORDER:
         return Cause.SIZE if column == "quantity" else Cause.MISSED
-    if column == "price" and not any(each.column == "time" for each in own):
-        return Cause.PRICE
-    return Cause.TIMING if column else Cause.MISSED
+    if not column:
+        return Cause.MISSED
+    is_late = any(each.line.key == line.key and each.column == "time" for each in told)
+    return Cause.PRICE if column == "price" and not is_late else Cause.TIMING

@@ -7,7 +7,7 @@
 
 import io
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -29,6 +29,7 @@ from trading_system.config.settings import Settings
 from trading_system.contracts.execution import OrderView, TradeView
 from trading_system.contracts.risk import RiskOutcomeView
 from trading_system.contracts.strategy import DecisionView
+from trading_system.contracts.system import SessionView
 from trading_system.errors import Conflict, NotFound
 from trading_system.vocabulary import TIMEFRAME
 
@@ -67,7 +68,7 @@ def told(
 ) -> Told:
     """Return the system's own account of the bars that end in a period."""
     decisions = list(
-        _pages(
+        pages(
             lambda last: services.strategy.decisions(
                 from_=start,
                 to=end,
@@ -114,22 +115,45 @@ def told(
     return Told(lines, decisions)
 
 
+@dataclass(frozen=True, slots=True)
+class Rerun:
+    """A backtest of what a system has traded, and the calendar of its bars."""
+
+    result: Backtest
+    calendar: Calendar
+
+    @property
+    def lines(self) -> list[Line]:
+        """What the backtest tells."""
+        return parity.of_backtest(self.result, self.calendar)
+
+
 def rerun(
-    services: Services, settings: Settings, about: Told, setup: Setup
-) -> Backtest:
-    """Trade the same strategies again on the stored bars of the same symbols."""
-    bars = stored_bars(services, about.symbols, None, None).filter(
+    services: Services,
+    settings: Settings,
+    about: Told,
+    setup: Setup,
+    symbols: Sequence[str] = (),
+) -> Rerun:
+    """Trade the same strategies again on the stored bars of the same symbols.
+
+    `symbols` are others that the account holds.
+    """
+    names = sorted({*about.symbols, *symbols})
+    bars = stored_bars(services, names, None, None).filter(
         pl.col("timestamp") < about.last
     )
     calendar = calendar_of(services, bars)
-    return simulate(strategies_of(settings, about.decisions), bars, calendar, setup)
+    strategies = strategies_of(settings, about.decisions)
+    return Rerun(simulate(strategies, bars, calendar, setup), calendar)
 
 
 def setup_of(services: Services, about: Told, fill_model: str, seed: int = 0) -> Setup:
     """Return the terms on which a system has traded from its very beginning."""
-    opening, *_ = services.execution.equity(limit=1)
-    if opening.market_time > about.first:
+    before = services.execution.equity(end=about.first, limit=50_000)
+    if not before:
         raise Conflict("The account was opened after the first of these decisions.")
+    opening = before[0]
     return Setup(
         cash=opening.equity,
         model=FILL_MODELS[fill_model],
@@ -204,7 +228,12 @@ def calendar_of(services: Services, bars: pl.DataFrame) -> Calendar:
     """Return the calendar of the days that the bars cover."""
     first, last = bars["timestamp"].min(), bars["timestamp"].max()
     assert isinstance(first, datetime) and isinstance(last, datetime)
-    rows = services.ingestion.sessions(first.date(), date(last.year + 1, 12, 31))
+    until = date(last.year + 1, 12, 31)
+    return calendar_from(services.ingestion.sessions(first.date(), until))
+
+
+def calendar_from(rows: Iterable[SessionView]) -> Calendar:
+    """Return the calendar of sessions as a service tells them."""
     return Calendar(Session(row.day, row.open, row.close) for row in rows)
 
 
@@ -265,7 +294,7 @@ def _worth(services: Services, decisions: Sequence[DecisionView]) -> Iterator[Li
             yield parity.equity(point.market_time, point.equity, point.cash)
 
 
-def _pages(ask: Callable[[V | None], list[V]]) -> Iterator[V]:
+def pages(ask: Callable[[V | None], list[V]]) -> Iterator[V]:
     """Yield everything that is listed, page after page, each going on from the last."""
     page: list[V] = ask(None)
     while page:
@@ -280,7 +309,7 @@ def _since(
 ) -> list[V]:
     """Return what is listed, newest first, back to a time."""
     found = []
-    for each in _pages(ask):
+    for each in pages(ask):
         if time_of(each) < begun:
             break
         found.append(each)

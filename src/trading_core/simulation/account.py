@@ -130,6 +130,12 @@ class _Slots:
         self.ends = pl.Series(ends, dtype=times.dtype)
         self.numbers = np.array(numbers, np.int64)
         self.closes = np.array(closes, np.bool_)
+        shortest = (self.ends - self.starts).min() if rows else None
+        if isinstance(shortest, timedelta) and setup.model.latency > shortest / 4:
+            raise ValueError(
+                f"A compiled account takes a latency of up to {shortest / 4}: "
+                "use simulate."
+            )
         # The last slot that has a bar: what happens after it is not known.
         self.last = int((self.starts <= times.max()).sum()) - 1
         days = [session.day for session in self.sessions]

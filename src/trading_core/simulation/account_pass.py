@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from trading_core.costs import INTEREST_YEAR
 from trading_core.simulation.compiled import compiled
 
 Floats = npt.NDArray[np.float64]
@@ -82,8 +83,6 @@ the slot in which it was decided.
 """
 
 OPENING, CLOSING, ARRIVAL = 0, 3, 4
-YEAR = 360
-"""Days of a year of interest, as `costs.INTEREST_YEAR`."""
 
 DONE, FULL, TOO_LARGE = range(3)
 
@@ -341,7 +340,7 @@ def _owed(cash: int, shares: Integers, mark: Integers, nights: int, desk: Desk) 
 
     Each is rounded up to the cent, as `costs.margin_interest` and `costs.borrow_fee`.
     """
-    parts = YEAR * MILLION * CENT
+    parts = INTEREST_YEAR * MILLION * CENT
     cents = 0
     if cash < 0:
         cents += -(cash * desk.margin_rate * nights // parts)

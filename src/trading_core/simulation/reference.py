@@ -12,7 +12,7 @@ the fill model, keyed by the seed.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from operator import attrgetter
@@ -23,7 +23,7 @@ import polars as pl
 from trading_core import bars as bar_frame
 from trading_core.benchmark import buy_and_hold
 from trading_core.calendar import NEW_YORK, Calendar, Session
-from trading_core.costs import accrued_fees, borrow_fee, daily_fees, margin_interest
+from trading_core.costs import accrued_fees, daily_fees, night_costs
 from trading_core.ledger import Book, Execution, RoundTrip, Split, round_trips
 from trading_core.limits import Proposal, evaluate, loss_share
 from trading_core.matching import OrderType, Quote, RestingOrder, match
@@ -38,7 +38,7 @@ from trading_core.simulation.result import (
     Shown,
     SimulatedOrder,
 )
-from trading_core.simulation.setup import Setup
+from trading_core.simulation.setup import Opening, Setup
 from trading_core.sizing import order_quantity, target_quantity
 from trading_core.strategy import Strategy, StrategyError
 
@@ -68,6 +68,8 @@ def simulate(
         for name, strategy in together.items()
     )
     run = _Run(together, setup)
+    if setup.opening is not None:
+        run.open_with(setup.opening, good)
     sessions = list(_sessions(good, decisions, calendar, setup, list(together)))
     # What happens after the last bar is not known: its orders stay open.
     known_until = max(end for _, slots in sessions for end, _ in slots)
@@ -225,6 +227,7 @@ class _Run:
         self.closed: list[SimulatedOrder] = []
         self.outcomes: list[Outcome] = []
         self.executions: list[Execution] = []
+        self.held_before: dict[str, list[Execution]] = defaultdict(list)
         self.splits: list[Split] = []
         self.curve: list[tuple[datetime, datetime, float, float, float]] = []
         self.shown: list[Shown] = []
@@ -236,6 +239,34 @@ class _Run:
         self.actions: dict[date, list[CorporateAction]] = defaultdict(list)
         for action in setup.actions:
             self.actions[action.day].append(action)
+
+    def open_with(self, opening: Opening, bars: pl.DataFrame) -> None:
+        """Begin with shares, at the last closes before the first bar that trades."""
+        assert self.setup.trade_from is not None, "an opening has a past"
+        past = bars.filter(pl.col("timestamp") < self.setup.trade_from)
+        closes = past.group_by("symbol").agg(pl.col("close").last())
+        self.marks = {symbol: price_of(close) for symbol, close in closes.iter_rows()}
+        for (strategy, symbol), quantity in sorted(opening.shares.items()):
+            if symbol not in self.marks:
+                raise ValueError(f"{symbol} is held and has no bar before the first.")
+            if not quantity:
+                continue
+            side: Side = "buy" if quantity > 0 else "sell"
+            price, time = self.marks[symbol], self.setup.trade_from
+            held = Execution(symbol, side, abs(quantity), price, time)
+            cash = self.book.cash
+            self.book.apply(held)
+            # The shares were there: they are not paid again.
+            self.book.cash = cash
+            self.held_before[strategy].append(held)
+            if strategy in self.parts:
+                self.parts[strategy].shares[symbol] += quantity
+        self.equity = self.book.equity(self.marks)
+        self.high_water = max(self.equity, opening.peak or self.equity)
+        for part in self.parts.values():
+            value = sum((n * self.marks[s] for s, n in part.shares.items()), ZERO)
+            part.base = self.equity - value
+            part.start = part.equity = part.peak = self.equity
 
     def open_session(self, session: Session, rows: Iterable[_Row]) -> None:
         """Begin a day: the night's interest and corporate actions, then new counts.
@@ -255,14 +286,16 @@ class _Run:
         self.met_until = None
 
     def _charge_night(self, nights: int) -> None:
-        model = self.setup.model
-        owed = margin_interest(self.book.cash, model.margin_rate, nights)
-        for symbol, position in self.book.positions.items():
-            if position.quantity < 0:
-                value = position.quantity * self.marks[symbol]
-                owed += borrow_fee(value, model.borrow_rate, nights)
-        if owed:
-            self.book.charge(owed)
+        """Charge what was borrowed since the last close: shares and dollars."""
+        model, book = self.setup.model, self.book
+        values = [
+            (symbol, book.position(symbol).market_value(self.marks[symbol]))
+            for symbol in book.held()
+        ]
+        costs = night_costs(
+            book.cash, values, model.borrow_rate, model.margin_rate, nights
+        )
+        book.charge(costs.total)
 
     def _apply(self, action: CorporateAction, session: Session) -> None:
         if action.dividend:
@@ -285,8 +318,9 @@ class _Run:
         Who was there before meets the prices of an instant first.
         """
         while self.arriving and self.arriving[0].arrives <= until:
-            order = self.arriving.pop(0)
+            order = self.arriving[0]
             self._meet_prices(order.arrives)
+            del self.arriving[0]
             quote = self.prices.last(order.record.symbol, order.arrives)
             if quote is not None and not self._today.is_over:
                 self._meet(order, quote)
@@ -484,7 +518,8 @@ class _Run:
         """End a day whose last bars are missing, with prices known until an instant."""
         if self._today.is_over:
             return
-        self.advance(until)
+        # Who arrives at the last instant that is known meets nobody.
+        self.advance(until - timedelta.resolution)
         if self._end_day() and self.curve:
             self.equity = self.book.equity(self.marks)
             # The day's last equity is net of its fees.
@@ -553,7 +588,7 @@ class _Run:
         strategy_of = {order.reference: order.strategy for order in orders}
         for strategy in self.strategies:
             own = [e for e in self.executions if strategy_of[e.reference] == strategy]
-            yield from round_trips(own, self.splits)
+            yield from round_trips([*self.held_before[strategy], *own], self.splits)
 
     def _equity(self, adjusted: pl.DataFrame) -> pl.DataFrame:
         curve = pl.DataFrame(

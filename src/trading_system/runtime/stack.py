@@ -38,7 +38,7 @@ async def run(
     with _alone_in(place):
         _clear_away(place, progress)
         plan = make_plan(settings, options, place)
-        run = _new_run(plan)
+        run = new_run(plan)
         supervisor = Supervisor(
             place, plan.units(), progress, run, _background(plan, run, progress)
         )
@@ -78,7 +78,8 @@ def _clear_away(place: DataDirectory, progress: Progress) -> None:
             progress.note(f"ended {ended} processes that a previous run left behind")
 
 
-def _new_run(plan: Plan) -> Run:
+def new_run(plan: Plan) -> Run:
+    """Return what is written down of a stack that begins to run."""
     addresses = {
         "gateway": local(plan.ports.gateway),
         "prefect": plan.environments.prefect_url,
