@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import cast
 
 import polars as pl
 
@@ -202,4 +201,4 @@ def _worth(
     """Return equity and cash at a close, at the stored bars' last prices."""
     cash, shares = _books(entries, until, day)
     value = sum((n * marks[symbol] for (_, symbol), n in shares.items()), ZERO)
-    return cash + cast(Decimal, value), cash
+    return cash + value, cash
