@@ -454,7 +454,7 @@ def _log_routes() -> APIRouter:
     return router
 
 
-def _consumer_routes(process: _Process) -> APIRouter:
+def _consumer_routes(process: Process) -> APIRouter:
     router = APIRouter(tags=["System"])
     deciding = [requires(ADMIN)]
     name, topics = str(process.service), process.consumer.on.topics
