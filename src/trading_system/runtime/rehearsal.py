@@ -89,9 +89,11 @@ async def _trade(plan: Plan, run: Run, progress: Progress) -> Rehearsed:
     exchange = Exchange(told_as.exchange_control_url, control)
     apps = {name: _app(plan, name) for name in ServiceName}
     with start_blocking_portal() as portal:
-        transports = {name: InProcess(app, portal) for name, app in apps.items()}
+        transports: dict[str, httpx.BaseTransport] = {
+            name: InProcess(app, portal) for name, app in apps.items()
+        }
         with Services(
-            told_as, acting_for="conductor", timeout=600, transports=dict(transports)
+            told_as, acting_for="conductor", timeout=600, transports=transports
         ) as services:
             processes = [app.state.process for app in apps.values()]
             for process in processes:
