@@ -9,6 +9,7 @@ from prefect.client.schemas.objects import State
 from trading_flows import timetable
 from trading_flows.run import run
 from trading_system.clients import Services
+from trading_system.contracts.analytics import AnalyticsRunResult
 from trading_system.contracts.strategy import StrategyPerformanceView
 
 PORTFOLIO = "portfolio"
@@ -84,7 +85,13 @@ async def run_backtest(
 
 @flow(name="analyze_trades")
 async def analyze_trades(scheduled_for: datetime | None = None) -> State[Any]:
-    """Build round trips, and what they tell of excursions and slippage."""
-    return await run(
-        timetable.ANALYZE_TRADES, lambda s: s.analytics.analyze_trades(), scheduled_for
-    )
+    """Build round trips, and run the day again on its stored bars."""
+
+    def act(services: Services) -> AnalyticsRunResult:
+        from trading_flows.shadow import replay_last_day
+
+        result = services.analytics.analyze_trades()
+        told = replay_last_day(services)
+        return result.model_copy(update={"summary": f"{result.summary}; {told}"})
+
+    return await run(timetable.ANALYZE_TRADES, act, scheduled_for)

@@ -5,15 +5,13 @@ machines; nothing but bars comes in and nothing but the result goes out. Flows i
 this where a backtest begins: its libraries cost the runner and every run 25 MB.
 """
 
-import io
 from dataclasses import asdict
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime
 from typing import Any
 
 import polars as pl
 
 from trading_core import metrics
-from trading_core.calendar import Calendar, Session
 from trading_core.lookahead import LookAhead, require_no_lookahead, sample
 from trading_core.simulation import Backtest, Setup, simulate
 from trading_system import plugins
@@ -21,8 +19,9 @@ from trading_system.clients import Services
 from trading_system.clock import utc_now
 from trading_system.config.settings import Settings
 from trading_system.contracts.analytics import BacktestView, MetricView
-from trading_system.errors import Invalid, NotFound
-from trading_system.vocabulary import TIMEFRAME, identity
+from trading_system.errors import Invalid
+from trading_system.parity import calendar_of, stored_bars
+from trading_system.vocabulary import identity
 
 LOOKAHEAD_CUTS = 4
 """Cuts through the bars before each backtest; `trading lookahead` makes more."""
@@ -56,38 +55,6 @@ def backtest(
     result = simulate(strategy, bars, calendar_of(services, bars), Setup())
     view = view_of(result, name, chosen, begun)
     return services.analytics.store_backtest(view)
-
-
-def stored_bars(
-    services: Services,
-    symbols: list[str],
-    start: date | None,
-    end: date | None,
-    feed: str | None = None,
-) -> pl.DataFrame:
-    """Return stored bars as a frame, ordered by symbol and time.
-
-    Bars are those of the feed in use, or of another: imported ones have `import`.
-    """
-    stream = services.ingestion.arrow(
-        symbols, TIMEFRAME, _begin(start), _begin(end), feed
-    )
-    bars = pl.read_ipc_stream(io.BytesIO(stream))
-    if bars.is_empty():
-        raise NotFound(
-            "There are no stored bars for this backtest.",
-            remedy="Let the system run, or import some with `trading data import` and "
-            "ask for the feed `import`.",
-        )
-    return bars
-
-
-def calendar_of(services: Services, bars: pl.DataFrame) -> Calendar:
-    """Return the calendar of the days that the bars cover."""
-    first, last = bars["timestamp"].min(), bars["timestamp"].max()
-    assert isinstance(first, datetime) and isinstance(last, datetime)
-    rows = services.ingestion.sessions(first.date(), date(last.year + 1, 12, 31))
-    return Calendar(Session(row.day, row.open, row.close) for row in rows)
 
 
 def view_of(
@@ -138,7 +105,3 @@ def figures_of(result: Backtest, daily: pl.DataFrame) -> list[metrics.Metric]:
         metrics.profit_factor(profits),
         metrics.expectancy(profits),
     ]
-
-
-def _begin(day: date | None) -> datetime | None:
-    return None if day is None else datetime.combine(day, time(), UTC)

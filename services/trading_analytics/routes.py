@@ -18,6 +18,7 @@ from trading_system.contracts.analytics import (
     PortfolioSummaryView,
     ReportView,
     RoundTripView,
+    ShadowReplayView,
 )
 from trading_system.contracts.execution import EquityPoint
 from trading_system.errors import NotFound
@@ -145,6 +146,23 @@ def generate_report(tx: Writing, asked: ReportRequest) -> AnalyticsRunResult:
 def reports(tx: Reading, limit: Limit = 100) -> Any:
     """List reports, newest first."""
     return tx.results.reports(limit)
+
+
+@router.post(
+    "/shadow-replays",
+    tags=["Reports"],
+    response_model=ShadowReplayView,
+    dependencies=[requires(TRADE)],
+)
+def store_shadow_replay(tx: Writing, replay: ShadowReplayView) -> ShadowReplayView:
+    """Keep the replay of a day; a later one of the same day takes its place."""
+    return operations.store_shadow_replay(tx, replay)
+
+
+@router.get("/shadow-replays", tags=["Reports"], response_model=list[ShadowReplayView])
+def shadow_replays(tx: Reading, limit: Limit = 100) -> list[ShadowReplayView]:
+    """List days that were run again, newest first, with the gap by cause."""
+    return operations.shadow_replays(tx, limit)
 
 
 @router.get("/reports/{report_id}", tags=["Reports"], response_model=ReportView)

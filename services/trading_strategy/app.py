@@ -6,6 +6,7 @@ import trading_strategy
 from trading_strategy import operations
 from trading_strategy.handlers import handlers
 from trading_strategy.operations import Engine
+from trading_strategy.operations.engine import LOCKSTEP_PATIENCE, PATIENCE
 from trading_strategy.repository import StrategyTransaction
 from trading_strategy.repository.identities import IDENTITIES
 from trading_strategy.routes import router
@@ -14,16 +15,19 @@ from trading_system.config import strategies
 from trading_system.config.settings import Settings
 from trading_system.database import Database
 from trading_system.service import create_app
-from trading_system.vocabulary import ServiceName
+from trading_system.vocabulary import ServiceName, TradingMode
 
 
 def create(settings: Settings | None = None) -> FastAPI:
     """Return the service, with every strategy it finds."""
     settings = settings or Settings()
+    simulated = settings.trading_mode is TradingMode.SIMULATED
+    is_lockstep = simulated and settings.simulation_speed == "max"
     engine = Engine(
         plugins.discover(settings.strategy_dirs),
         strategies.load(settings.strategies_file),
         settings.alpaca_feed,
+        LOCKSTEP_PATIENCE if is_lockstep else PATIENCE,
     )
 
     def follow_file(database: Database[StrategyTransaction]) -> None:

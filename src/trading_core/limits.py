@@ -456,6 +456,14 @@ MARKET_CHECKS: tuple[Check[Proposal], ...] = (
     strategy_drawdown_is_bearable,
 )
 
+MARKET_CODES = frozenset("""
+    NO_CHECKS CHECK_FAILED NO_LIMIT_CONFIGURED BAD_NUMBER OVERNIGHT_ENTRY AT_TARGET
+    DUPLICATE_ORDER SELF_MATCH SHORT_NOT_ALLOWED MAX_POSITION MAX_ORDER_NOTIONAL
+    MAX_GROSS BUYING_POWER MAX_ORDERS_PER_BAR MAX_ORDERS_PER_DAY DAILY_LOSS
+    STRATEGY_DAILY_LOSS DRAWDOWN STRATEGY_DRAWDOWN
+    """.split())
+"""The codes with which these checks refuse; any other is of a running system."""
+
 
 def evaluate(
     proposal: AnyProposal,

@@ -740,6 +740,14 @@ class AnalyticsClient(ServiceClient):
         """Return reports, newest first."""
         return self.get("/reports", list[an.ReportView])
 
+    def store_shadow_replay(self, replay: an.ShadowReplayView) -> an.ShadowReplayView:
+        """Keep the replay of a day."""
+        return self.post("/shadow-replays", an.ShadowReplayView, replay)
+
+    def shadow_replays(self, limit: int = 100) -> list[an.ShadowReplayView]:
+        """Return the days that were run again, newest first."""
+        return self.get("/shadow-replays", list[an.ShadowReplayView], limit=limit)
+
     def store_backtest(self, result: an.BacktestView) -> an.BacktestView:
         """Keep the result of a backtest."""
         return self.post("/backtests", an.BacktestView, result)

@@ -108,6 +108,14 @@ class Consumer(Generic[Tx]):
             facts = {"consumer": self.on.consumer, "cursor": self.cursor}
             return alone.scalar(_HAS_NEWS, facts) is not False
 
+    def catch_up(self) -> bool:
+        """Handle all there is, in the caller's thread; say if there was anything."""
+        before = self.cursor
+        while self.consume():
+            continue
+        self.is_at_work = False
+        return self.cursor != before
+
     def consume(self) -> bool:
         """Handle one batch; return whether there may be more."""
         topics: set[str] = set()

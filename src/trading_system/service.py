@@ -113,7 +113,7 @@ def create_app(
     `start` runs once before the first event is handled. The consumer and the workers
     are threads of the app's lifespan. `identities` are what `/books` looks at.
     """
-    process = _Process(service, settings, on, transaction, workers, ready, start)
+    process = Process(service, settings, on, transaction, workers, ready, start)
     app = create_http_app(
         f"Trading system: {service}",
         settings,
@@ -121,7 +121,7 @@ def create_app(
         lifespan=process.lifespan,
         larger_bodies=larger_bodies,
     )
-    app.state.database = process.database
+    app.state.database, app.state.process = process.database, process
     _answer_for_the_database(app)
     app.include_router(_health_routes(process))
     reading = [requires(READ)]
@@ -142,8 +142,8 @@ def _answer_for_the_database(app: FastAPI) -> None:
         return problem(absent.status, absent.code, absent.detail, absent.title)
 
 
-class _Process:
-    """What runs beside the routes of one service."""
+class Process:
+    """What runs beside the routes of one service: by threads of its own, or by hand."""
 
     def __init__(
         self,
@@ -164,7 +164,7 @@ class _Process:
         self.doorbell = Doorbell(settings.redis_url)
         self.database.committed.append(self.doorbell.ring)
         self.consumer = Consumer(self.database, on, self._heard)
-        self.database.committed.append(self._ring_own)
+        self.database.committed.append(self.hear)
         self._listens = set(on.topics)
         self._make_workers = workers
         self.workers: Sequence[Worker] = ()
@@ -193,6 +193,24 @@ class _Process:
         self.consumer.start()
         self.doorbell.listen(self._ring)
 
+    def take_part(self, others: "Sequence[Process]") -> None:
+        """Make ready to be run by hand, hearing of events from others directly."""
+        self.database.committed[:] = [other.hear for other in others]
+        if self._start is not None:
+            self._start(self.database)
+        self.workers = self._make_workers(self.database)
+
+    def end_part(self) -> None:
+        """Let go of what `take_part` holds."""
+        self.doorbell.stop()
+        self.database.close()
+
+    def take_turn(self) -> bool:
+        """Do what there is to do, in the caller's thread; say if there was anything."""
+        heard = self.consumer.catch_up()
+        worked = [worker.name for worker in self.workers if worker.take_turn()]
+        return heard or bool(worked)
+
     def _end(self) -> None:
         self.consumer.stop()
         for worker in reversed(self.workers):
@@ -206,8 +224,8 @@ class _Process:
             self.consumer.ring()
         self._heard(topics - self._listens)
 
-    def _ring_own(self, topics: list[str], sequence: int) -> None:
-        # What this very process published it may also listen to.
+    def hear(self, topics: list[str], sequence: int) -> None:
+        """Hear of events that this process, or another beside it, has published."""
         self._ring(set(topics))
 
     def _heard(self, topics: set[str]) -> None:
@@ -300,7 +318,7 @@ class _Process:
         return IdleView(idle=not waiting, sequence=end, waiting_for=waiting)
 
 
-def _health_routes(process: _Process) -> APIRouter:
+def _health_routes(process: Process) -> APIRouter:
     router = APIRouter(tags=["System"])
 
     @router.get("/health/live")
@@ -335,7 +353,7 @@ def _health_routes(process: _Process) -> APIRouter:
     return router
 
 
-def _health(process: _Process) -> HealthView:
+def _health(process: Process) -> HealthView:
     checks = process.checks()
     states = {check.status for check in checks}
     worst = next((s for s in ("fail", "warn") if s in states), "pass")
@@ -440,7 +458,7 @@ def _log_routes() -> APIRouter:
     return router
 
 
-def _consumer_routes(process: _Process) -> APIRouter:
+def _consumer_routes(process: Process) -> APIRouter:
     router = APIRouter(tags=["System"])
     deciding = [requires(ADMIN)]
     name, topics = str(process.service), process.consumer.on.topics

@@ -59,6 +59,17 @@ class Worker:
         """Look for work now."""
         self._bell.set()
 
+    def take_turn(self) -> bool:
+        """Work once, in the caller's thread, if there is reason to; say if there was.
+
+        What goes wrong is the caller's: nobody tries again.
+        """
+        if not self.is_pending():
+            return False
+        self._bell.clear()
+        self._work()
+        return True
+
     @property
     def is_at_work(self) -> bool:
         """Whether this worker runs, or has been woken to."""

@@ -246,6 +246,24 @@ def test_books_are_found_right_by_the_doctor(stack: Stack) -> None:
         assert f"{line}\tpass" in done.stdout
 
 
+def test_a_backtest_of_the_stored_bars_trades_what_the_stack_traded(
+    stack: Stack,
+) -> None:
+    done = stack.cli("parity")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "equal to the cent" in done.stdout
+    assert "84 x decision" in done.stdout and " x fill" in done.stdout
+
+
+def test_a_day_that_is_run_again_shows_no_gap_and_is_kept(stack: Stack) -> None:
+    made = stack.json("shadow-replay", "--day", "2015-04-10")
+    assert made["differences"] == [] and made["by_cause"] == {}
+    assert made["compared"] > 28
+    (kept,) = stack.json("shadow-replay", "--stored")
+    assert (kept["day"], Decimal(kept["gap"])) == ("2015-04-10", 0)
+    assert Decimal(kept["actual_equity"]) == Decimal(kept["replay_equity"])
+
+
 def test_books_that_do_not_hold_are_named_by_the_doctor(stack: Stack) -> None:
     with stack.engine().begin() as connection:
         (held,) = rows(

@@ -20,6 +20,9 @@ from trading_system.models import Base
 
 R = TypeVar("R", bound=Base)
 
+SHADOW_REPLAY = "shadow_replay"
+"""The kind of report that is a day run again, kept apart from those to be read."""
+
 
 class Results:
     """Rows of the schema `analytics`."""
@@ -132,7 +135,14 @@ class Results:
 
     def reports(self, limit: int = 100) -> list[ReportRow]:
         """Return reports, newest first."""
-        query = select(ReportRow).order_by(desc(ReportRow.created_at)).limit(limit)
+        query = select(ReportRow).where(ReportRow.kind != SHADOW_REPLAY)
+        query = query.order_by(desc(ReportRow.created_at)).limit(limit)
+        return list(self._session.scalars(query))
+
+    def shadow_replays(self, limit: int) -> list[ReportRow]:
+        """Return the replays of days, newest day first."""
+        query = select(ReportRow).where(ReportRow.kind == SHADOW_REPLAY)
+        query = query.order_by(desc(ReportRow.period_start)).limit(limit)
         return list(self._session.scalars(query))
 
     def report(self, report_id: UUID) -> ReportRow:

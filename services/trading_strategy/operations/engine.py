@@ -18,6 +18,9 @@ T = TypeVar("T")
 PATIENCE = 5.0
 """Seconds a strategy may take for one bar of all symbols; it needs milliseconds."""
 
+LOCKSTEP_PATIENCE = 60.0
+"""The same where market time waits: a busy machine must not change what is traded."""
+
 
 class StrategyFault(Exception):
     """A strategy raised, took too long, or cannot be used as it is set."""

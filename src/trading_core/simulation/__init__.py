@@ -15,13 +15,14 @@ from trading_core.simulation.result import (
     Provenance,
     SimulatedOrder,
 )
-from trading_core.simulation.setup import Setup
+from trading_core.simulation.setup import Opening, Setup
 
 __all__ = [
     "ENGINE_VERSION",
     "Backtest",
     "CorporateAction",
     "OrderStatus",
+    "Opening",
     "Outcome",
     "Provenance",
     "Setup",

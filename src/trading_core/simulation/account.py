@@ -22,6 +22,7 @@ from trading_core.limits import LimitType
 from trading_core.matching import BASIS_POINT
 from trading_core.money import BadNumber, exact
 from trading_core.simulation.account_pass import (
+    ARRIVAL,
     FILL,
     FINE,
     FULL,
@@ -129,14 +130,18 @@ class _Slots:
         self.ends = pl.Series(ends, dtype=times.dtype)
         self.numbers = np.array(numbers, np.int64)
         self.closes = np.array(closes, np.bool_)
-        latency = pl.Series([setup.model.latency], dtype=pl.Duration("us"))
-        self.latency = int(latency.to_physical()[0])
         shortest = (self.ends - self.starts).min() if rows else None
         if isinstance(shortest, timedelta) and setup.model.latency > shortest / 4:
             raise ValueError(
                 f"A compiled account takes a latency of up to {shortest / 4}: "
                 "use simulate."
             )
+        # The last slot that has a bar: what happens after it is not known.
+        self.last = int((self.starts <= times.max()).sum()) - 1
+        days = [session.day for session in self.sessions]
+        self.nights = np.array(
+            [0, *((b - a).days for a, b in zip(days, days[1:], strict=False))], np.int64
+        )
         self.first = 0
         if setup.trade_from is not None:
             self.first = int((self.starts < setup.trade_from).sum())
@@ -180,7 +185,9 @@ class _Run:
                     slots.numbers,
                     slots.closes,
                     slots.first,
+                    slots.last,
                 ),
+                slots.nights,
                 self.schedules,
                 self.limits,
                 self.desk,
@@ -199,20 +206,25 @@ class _Run:
             )
         self._require_all_read(read)
         self.orders = orders[:ordered]
-        self.fills, self.times = self._in_order(fills[:filled])
+        self.fills = fills[:filled]
+        self.times = self._times(self.fills)
+        # In the order in which they happened; who was there before comes first.
+        came = self.fills["point"] == ARRIVAL
+        keys = (self.fills["order"], self.fills["symbol"], came, self.times)
+        order = np.lexsort(keys)
+        self.fills, self.times = self.fills[order], self.times[order]
 
-    def _in_order(self, fills: Records) -> tuple[Records, Integers]:
-        """Return fills by their time and symbol, and their times."""
-        starts = self.slots.starts.to_physical().to_numpy()
-        ends = self.slots.ends.to_physical().to_numpy()
-        length = (ends - starts)[fills["slot"]]
-        offsets = np.array([0.0, 1 / 3, 2 / 3, 59 / 60])[fills["point"]]
-        met = starts[fills["slot"]] + np.rint(length * offsets).astype(np.int64)
-        # An order that comes after a price meets it when it comes.
-        arrived = ends[self.orders["slot"][fills["order"]]] + self.slots.latency
-        times = np.maximum(met, arrived)
-        order = np.lexsort((fills["symbol"], times))
-        return fills[order], times[order]
+    def _times(self, fills: Records) -> Integers:
+        starts, ends = (
+            each.to_physical().to_numpy()[fills["slot"]]
+            for each in (self.slots.starts, self.slots.ends)
+        )
+        latency = self.setup.model.latency // timedelta(microseconds=1)
+        offsets = np.array([0.0, 1 / 3, 2 / 3, 59 / 60, 0.0])[fills["point"]]
+        walked = starts + np.rint((ends - starts) * offsets).astype(np.int64)
+        arrived = fills["point"] == ARRIVAL
+        times: Integers = np.where(arrived, ends + latency, walked)
+        return times
 
     def _require_all_read(self, read: Integers) -> None:
         stray = [
@@ -313,8 +325,8 @@ def _desk(strategy: Strategy[Any], setup: Setup) -> Desk:
         no_part=part is None,
         part=0 if part is None else _millionths("participation", part),
         fees=model.fees,
-        borrow=_millionths("borrow_rate", model.borrow_rate),
-        margin=_millionths("margin_rate", model.margin_rate),
+        borrow_rate=_millionths("borrow_rate", model.borrow_rate),
+        margin_rate=_millionths("margin_rate", model.margin_rate),
         account_daily_loss=account[LimitType.MAX_DAILY_LOSS],
         account_drawdown=account[LimitType.MAX_DRAWDOWN],
     )
@@ -343,7 +355,6 @@ def _limit(strategy: str, column: Column, setup: Setup) -> Limit:
 def _schedule(session: Session) -> Schedule:
     rates = schedule_on(session.day)
     return Schedule(
-        day=session.day.toordinal(),
         sec=_whole("SEC fee", rates.sec_per_million, 100),
         taf=_whole("TAF", rates.taf_per_share, MILLION),
         taf_cap=_whole("TAF cap", rates.taf_cap, MILLION),

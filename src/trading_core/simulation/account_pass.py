@@ -55,9 +55,14 @@ ORDER = np.dtype(
         ("price", np.int64),
         ("rest", np.int64),
         ("state", np.int64),
+        ("reduces", np.int64),
+        ("met", np.int64),
     ]
 )
-"""An order: quantities are negative for sales, `price` is that of its decision."""
+"""An order: quantities are negative for sales, `price` is that of its decision.
+
+`reduces` is 1 for an exit, `met` the last slot whose open the order has met.
+"""
 
 OPEN, FILLED, EXPIRED = range(3)
 
@@ -71,7 +76,13 @@ FILL = np.dtype(
         ("price", np.int64),
     ]
 )
-"""Shares that changed hands at one of the four points of a bar's path."""
+"""Shares that changed hands at one of the four points of a bar's path, or on arrival.
+
+The latter are those of a new order, at the last price before it: the point `ARRIVAL` of
+the slot in which it was decided.
+"""
+
+OPENING, CLOSING, ARRIVAL = 0, 3, 4
 
 DONE, FULL, TOO_LARGE = range(3)
 
@@ -88,8 +99,8 @@ class Desk(NamedTuple):
     no_part: bool
     part: int
     fees: bool
-    borrow: int
-    margin: int
+    borrow_rate: int
+    margin_rate: int
     account_daily_loss: int
     account_drawdown: int
 
@@ -109,9 +120,7 @@ class Limit(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """A date as a number, and its fees: cents a million sold, millionths a dollar."""
-
-    day: int
+    """Fees of a day: cents a million dollars sold, and millionths of a dollar."""
 
     sec: int
     taf: int
@@ -126,7 +135,8 @@ def trade_account(
     times: Integers,
     mark_of: Marks,
     bounds: Integers,
-    slots: tuple[Integers, Integers, npt.NDArray[np.bool_], int],
+    slots: tuple[Integers, Integers, npt.NDArray[np.bool_], int, int],
+    nights: Integers,
     schedules: Integers,
     limits: Integers,
     desk: Desk,
@@ -140,68 +150,105 @@ def trade_account(
 
     `prices` are open, high, low, close and volume, symbol after symbol as `bounds`
     divides them; `slots` are the starts of bars, their session, whether each ends it,
-    and the first that is traded. `curve` gets equity, cash and gross of each slot
-    that has a bar; `at` ends where each symbol's bars were read to.
+    the first that is traded, and the last that has a bar. `nights` are those before
+    each session. `curve` gets equity, cash and gross of each slot that has a bar; `at`
+    ends where each symbol's bars were read to.
     """
     close = prices[3]
-    starts, sessions, closes, first = slots
+    starts, sessions, closes, first, last = slots
     symbols = bounds.size - 1
     shares = np.zeros(symbols, np.int64)
     mark = np.zeros(symbols, np.int64)
     rows = np.empty(symbols, np.int64)
+    following = np.empty(symbols, np.int64)
     working = np.empty(0, np.int64)
     cash = equity = high_water = day_equity = desk.cash
-    ordered = filled = today = 0
+    # What the strategy made, without the account's fees and interest.
+    own_cash = own = own_peak = own_start = desk.cash
+    ordered = filled = booked = today = 0
     day = np.zeros(4, np.int64)
     last_slot = -1
     for symbol in range(symbols):
         at[symbol] = bounds[symbol]
     for slot in range(starts.size):
+        is_first = slot == 0 or sessions[slot] != sessions[slot - 1]
+        is_last = slot + 1 == starts.size or sessions[slot + 1] != sessions[slot]
+        if is_first:
+            cash -= _owed(cash, shares, mark, nights[sessions[slot]], desk)
+            day_equity, own_start, today = equity, own, 0
         present = 0
         for symbol in range(symbols):
-            rows[symbol] = -1
+            rows[symbol] = following[symbol] = -1
             if at[symbol] < bounds[symbol + 1] and times[at[symbol]] == starts[slot]:
                 rows[symbol] = at[symbol]
                 at[symbol] += 1
                 present += 1
+            if at[symbol] < bounds[symbol + 1] and not is_last:
+                if times[at[symbol]] == starts[slot + 1]:
+                    following[symbol] = at[symbol]
+        day_of_fees = schedules[sessions[slot]]
         if present > 0 and slot >= first:
-            if last_slot < 0 or sessions[slot] != sessions[last_slot]:
-                if last_slot >= 0:
-                    since = schedules[sessions[last_slot]][0]
-                    nights = schedules[sessions[slot]][0] - since
-                    cash -= _night_costs(cash, shares, mark, nights, desk)
-                day_equity, today = equity, 0
             last_slot = slot
-            # 1. Working orders meet the prices of the bars.
-            day_of_fees = schedules[sessions[slot]]
-            begun = filled
+            # 1. Open orders meet the prices of the bars, and the opens that follow.
             for number in working:
-                row = rows[orders[number]["symbol"]]
+                if filled + 5 > fills.size:
+                    return FULL, ordered, filled
+                order = orders[number]
+                row, after = rows[order["symbol"]], following[order["symbol"]]
                 if row >= 0:
-                    if filled + 4 > fills.size:
-                        return FULL, ordered, filled
-                    order = orders[number]
-                    filled = _meet(int(number), order, row, prices, fills, filled, desk)
-            for made in range(begun, filled):
+                    begin = OPENING + 1 if order["met"] == slot else OPENING
+                    for point in range(begin, CLOSING + 1):
+                        filled = _meet(
+                            int(number),
+                            order,
+                            row,
+                            point,
+                            slot,
+                            prices,
+                            fills,
+                            filled,
+                            desk,
+                        )
+                if after >= 0:
+                    order["met"] = slot + 1
+                    filled = _meet(
+                        int(number),
+                        order,
+                        after,
+                        OPENING,
+                        slot + 1,
+                        prices,
+                        fills,
+                        filled,
+                        desk,
+                    )
+            for made in range(booked, filled):
                 fill = fills[made]
-                fill["slot"] = slot
                 shares[fill["symbol"]] += fill["quantity"]
                 cash -= fill["quantity"] * fill["price"]
+                own_cash -= fill["quantity"] * fill["price"]
                 _accrue(day, fill["quantity"], fill["price"], day_of_fees)
+            booked = filled
             working = _still(working, orders, -1)
+            if closes[slot]:
+                # The day is over: what it did not fill expires, and its fees are due.
+                working = _still(working, orders, slot + 1)
+                if desk.fees and day[0] > 0:
+                    cash -= _due(day, day_of_fees)
+                day[:] = 0
             # 2. The account is marked at the closes.
             for symbol in range(symbols):
                 row = rows[symbol]
                 if row >= 0 and (shares[symbol] != 0 or mark_of[row] != 0):
                     mark[symbol] = _on_tick(close[row])
             gross, net = _values(shares, mark)
-            equity = cash + net
-            high_water = max(high_water, equity)
+            equity, own = cash + net, own_cash + net
+            high_water, own_peak = max(high_water, equity), max(own_peak, own)
             curve[slot, 0], curve[slot, 1], curve[slot, 2] = equity, cash, gross
-            if max(abs(equity), gross, abs(cash)) > LARGEST:
+            if max(abs(equity), gross, abs(cash), abs(own)) > LARGEST:
                 return TOO_LARGE, ordered, filled
             # 3. Signals become orders, in order of symbols.
-            entries, spent = _reserved(working, orders, shares)
+            entries, spent = _reserved(working, orders)
             entries += gross
             placed = 0
             for symbol in range(symbols):
@@ -211,9 +258,11 @@ def trade_account(
                 side = int(mark_of[row])
                 waiting, opposite = _on_order(working, orders, symbol, side)
                 price = mark[symbol]
+                held = shares[symbol] + waiting
                 quantity, refusal = _evaluate(
-                    (side, price, shares[symbol] + waiting, opposite, not closes[slot]),
+                    (side, price, held, opposite, not closes[slot]),
                     (equity, cash - spent, entries, day_equity, high_water),
+                    (own, own_start, own_peak),
                     (placed, today),
                     limits[symbol],
                     desk,
@@ -228,25 +277,78 @@ def trade_account(
                 order = orders[ordered]
                 order["symbol"], order["slot"], order["price"] = symbol, slot, price
                 order["quantity"] = order["rest"] = side * quantity
-                order["state"] = OPEN
+                order["state"], order["met"] = OPEN, -1
+                order["reduces"] = held * side < 0 and quantity <= abs(held)
                 working = np.append(working, ordered)
                 ordered += 1
-                if side * shares[symbol] >= 0:
+                if not order["reduces"]:
                     entries += quantity * price
                 if side > 0:
                     spent += quantity * price
-        ends = slot + 1 == starts.size or sessions[slot + 1] != sessions[slot]
-        if ends and last_slot >= 0 and sessions[last_slot] == sessions[slot]:
-            # 4. The day ends: what it did not fill expires, and its fees are due.
-            # An order placed at the close waits for the next session.
-            working = _still(working, orders, slot if closes[slot] else slot + 1)
+            # 4. New orders reach the market: at the open that follows, else at the
+            # last price there was.
+            if not closes[slot] and slot < last:
+                for number in working[working.size - placed :]:
+                    if filled + 1 > fills.size:
+                        return FULL, ordered, filled
+                    order = orders[number]
+                    row, point = rows[order["symbol"]], CLOSING
+                    if following[order["symbol"]] >= 0:
+                        row, point = following[order["symbol"]], OPENING
+                        order["met"] = slot + 1
+                    before = filled
+                    filled = _meet(
+                        int(number),
+                        order,
+                        row,
+                        point,
+                        slot,
+                        prices,
+                        fills,
+                        filled,
+                        desk,
+                    )
+                    if filled > before:
+                        fills[before]["point"] = ARRIVAL
+        if is_last and last_slot >= 0:
+            # A day whose last bars are missing ends too. An order placed at the close
+            # waits for the next session.
+            for made in range(booked, filled):
+                fill = fills[made]
+                shares[fill["symbol"]] += fill["quantity"]
+                cash -= fill["quantity"] * fill["price"]
+                own_cash -= fill["quantity"] * fill["price"]
+                _accrue(day, fill["quantity"], fill["price"], day_of_fees)
+            booked = filled
+            was_today = sessions[last_slot] == sessions[slot]
+            placed_last = last_slot if was_today and closes[last_slot] else slot + 1
+            working = _still(working, orders, placed_last)
             if desk.fees and day[0] > 0:
-                due = _due(day, schedules[sessions[slot]])
+                due = _due(day, day_of_fees)
                 cash -= due
-                equity -= due
+                gross, net = _values(shares, mark)
+                equity = cash + net
                 curve[last_slot, 0], curve[last_slot, 1] = equity, cash
+                curve[last_slot, 2] = gross
             day[:] = 0
     return DONE, ordered, filled
+
+
+@compiled
+def _owed(cash: int, shares: Integers, mark: Integers, nights: int, desk: Desk) -> int:
+    """Return what borrowed dollars and shares cost over some nights, in ticks.
+
+    Each is rounded up to the cent, as `costs.margin_interest` and `costs.borrow_fee`.
+    """
+    parts = INTEREST_YEAR * MILLION * CENT
+    cents = 0
+    if cash < 0:
+        cents += -(cash * desk.margin_rate * nights // parts)
+    for symbol in range(shares.size):
+        if shares[symbol] < 0:
+            value = shares[symbol] * mark[symbol]
+            cents += -(value * desk.borrow_rate * nights // parts)
+    return int(cents) * CENT
 
 
 @compiled
@@ -254,32 +356,43 @@ def _meet(
     number: int,
     order: np.void,
     row: int,
+    point: int,
+    slot: int,
     prices: tuple[Floats, Floats, Floats, Floats, Floats],
     fills: npt.NDArray[np.void],
     filled: int,
     desk: Desk,
 ) -> int:
-    """Let an order meet the four points of a bar; return how many fills there are."""
-    open_, high, low, close, volume = prices
-    rose = close[row] >= open_[row]
-    second, third = (low[row], high[row]) if rose else (high[row], low[row])
-    points = (open_[row], second, third, close[row])
-    part = int(volume[row]) * desk.part // (4 * MILLION)
+    """Let an order meet a point of a bar; return how many fills there are."""
+    size = abs(order["rest"])
+    if not desk.no_part:
+        size = min(size, int(prices[4][row]) * desk.part // (4 * MILLION))
+    if size <= 0:
+        return filled
     buys = order["rest"] > 0
-    for point in range(4):
-        size = abs(order["rest"])
-        size = size if desk.no_part else min(size, part)
-        if size > 0:
-            fill = fills[filled]
-            fill["order"], fill["point"] = number, point
-            fill["symbol"] = order["symbol"]
-            fill["quantity"] = size if buys else -size
-            fill["price"] = _fill_price(points[point], buys, desk)
-            order["rest"] -= fill["quantity"]
-            filled += 1
+    fill = fills[filled]
+    fill["order"], fill["slot"], fill["point"] = number, slot, point
+    fill["symbol"] = order["symbol"]
+    fill["quantity"] = size if buys else -size
+    fill["price"] = _fill_price(_price_at(row, point, prices), buys, desk)
+    order["rest"] -= fill["quantity"]
     if order["rest"] == 0:
         order["state"] = FILLED
-    return filled
+    return filled + 1
+
+
+@compiled
+def _price_at(
+    row: int, point: int, prices: tuple[Floats, Floats, Floats, Floats, Floats]
+) -> float:
+    """Return the price of a bar at one of the four points of its path."""
+    open_, high, low, close, _ = prices
+    if point == OPENING:
+        return float(open_[row])
+    if point == CLOSING:
+        return float(close[row])
+    rose = close[row] >= open_[row]
+    return float(low[row] if rose == (point == 1) else high[row])
 
 
 @compiled
@@ -307,15 +420,13 @@ def _values(shares: Integers, mark: Integers) -> tuple[int, int]:
 
 
 @compiled
-def _reserved(
-    working: Integers, orders: npt.NDArray[np.void], shares: Integers
-) -> tuple[int, int]:
+def _reserved(working: Integers, orders: npt.NDArray[np.void]) -> tuple[int, int]:
     """Return the notional of open entries, and what open purchases will cost."""
     entries, spent = 0, 0
     for number in working:
         order = orders[number]
         notional = abs(order["rest"]) * order["price"]
-        if order["rest"] * shares[order["symbol"]] >= 0:
+        if not order["reduces"]:
             entries += notional
         if order["rest"] > 0:
             spent += notional
@@ -326,12 +437,12 @@ def _reserved(
 def _on_order(
     working: Integers, orders: npt.NDArray[np.void], symbol: int, side: int
 ) -> tuple[int, int]:
-    """Return a symbol's shares on order, and those of them on the other side."""
+    """Return a symbol's shares on order on a side, signed, and on the other side."""
     waiting, opposite = 0, 0
     for number in working:
         rest = orders[number]["rest"]
         if orders[number]["symbol"] == symbol:
-            waiting += rest
+            waiting += rest if rest * side > 0 else 0
             opposite += abs(rest) if rest * side < 0 else 0
     return waiting, opposite
 
@@ -354,19 +465,22 @@ def is_in_ticks(
 def _evaluate(
     asked: tuple[int, int, int, int, bool],
     account: tuple[int, int, int, int, int],
+    strategy: tuple[int, int, int],
     counts: tuple[int, int],
     limit: Integers,
     desk: Desk,
 ) -> tuple[int, int]:
     """Return the quantity and -1, or 0 and the place of the refusal in `REFUSALS`.
 
-    `asked` is side, price, shares held with those on order, shares on order on the
-    other side, and whether the session is open; `account` equity, buying power, gross
-    exposure, equity at the day's begin, and the highest; `counts` the orders of the bar
-    and of the day so far.
+    `asked` is side, price, shares held with those on order on this side, shares on
+    order on the other side, and whether the session is open; `account` equity, buying
+    power, gross exposure, equity at the day's begin, and the highest; `strategy` the
+    equity of the strategy, at the day's begin, and the highest; `counts` the orders of
+    the bar and of the day so far.
     """
     side, price, held, opposite, is_open = asked
     equity, power, gross, day_equity, high_water = account
+    own, own_start, own_peak = strategy
     if equity <= 0:
         return 0, 0
     quantity = _wanted(side, price, held, equity, desk)
@@ -400,11 +514,11 @@ def _evaluate(
     if not reducing:
         if (day_equity - equity) * MILLION >= desk.account_daily_loss * day_equity:
             return 0, 11
-        if (day_equity - equity) * MILLION >= limit[5] * day_equity:
+        if (own_start - own) * MILLION >= limit[5] * own_start:
             return 0, 12
         if (high_water - equity) * MILLION >= desk.account_drawdown * high_water:
             return 0, 13
-        if (high_water - equity) * MILLION >= limit[6] * high_water:
+        if (own_peak - own) * MILLION >= limit[6] * own_peak:
             return 0, 14
     return quantity, -1
 
@@ -461,38 +575,14 @@ def _accrue(day: Integers, quantity: int, price: int, schedule: Integers) -> Non
     day[0] += abs(quantity)
     if quantity < 0:
         day[1] += -quantity * price
-        day[2] += min(-quantity * schedule[2], schedule[3])
+        day[2] += min(-quantity * schedule[1], schedule[2])
 
 
 @compiled
 def _due(day: Integers, schedule: Integers) -> int:
     """Return a day's fees in ticks, each kind rounded up to the cent."""
-    cents = -(-day[1] * schedule[1] // (TICKS * MILLION))
+    cents = -(-day[1] * schedule[0] // (TICKS * MILLION))
     cents += -(-day[2] // MICROS_A_CENT)
+    cents += -(-day[0] * schedule[3] // MICROS_A_CENT)
     cents += -(-day[0] * schedule[4] // MICROS_A_CENT)
-    cents += -(-day[0] * schedule[5] // MICROS_A_CENT)
     return int(cents) * CENT
-
-
-@compiled
-def _night_costs(
-    cash: int, shares: Integers, mark: Integers, nights: int, desk: Desk
-) -> int:
-    """Return what borrowed shares and dollars cost in ticks, as `costs.night_costs`."""
-    cents = _cents_up(-min(cash, 0) * desk.margin, nights)
-    if desk.borrow > 0:
-        for symbol in range(shares.size):
-            value = -min(shares[symbol] * mark[symbol], 0)
-            cents += _cents_up(value * desk.borrow, nights)
-    return cents * CENT
-
-
-@compiled
-def _cents_up(yearly: int, nights: int) -> int:
-    """Return the share of some nights in a year's interest, in whole cents up.
-
-    The interest is in millionths of a tick.
-    """
-    year = INTEREST_YEAR * MILLION * CENT
-    # Divided before it is multiplied, so that a long gap between bars fits int64.
-    return int(yearly // year * nights - -(yearly % year) * nights // year)

@@ -14,7 +14,7 @@ from trading_core.ledger import Book, Execution, RoundTrip
 from trading_core.limits import Evaluation
 from trading_core.money import ZERO, Side
 
-ENGINE_VERSION = "1"
+ENGINE_VERSION = "2"
 
 
 class OrderStatus(StrEnum):
@@ -39,17 +39,29 @@ class SimulatedOrder:
     placed_at: datetime
     status: OrderStatus = OrderStatus.NEW
     filled: Decimal = ZERO
+    strategy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What risk said to one signal."""
+    """What risk said to one signal, and the equity that it went by."""
 
     reference: str
     symbol: str
     side: Side
     decided_at: datetime
     evaluation: Evaluation
+    strategy: str = ""
+    equity: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The account at a time, at the market's last prices, as a broker shows it."""
+
+    time: datetime
+    equity: Decimal
+    cash: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +85,12 @@ class Provenance:
 class Backtest:
     """A finished run.
 
-    `equity` has a row a bar end: timestamp, equity, cash, gross, drawdown, benchmark
-    (floats); the benchmark is buy-and-hold of all symbols in equal parts.
-    The executions carry their unrounded share of fees; the account is charged once a
-    day, rounded up, so its cash may be lower by cents a day.
+    `decisions` has a row for each strategy, symbol and bar. `equity` has a row a bar
+    end: timestamp, equity, cash, gross, drawdown, benchmark (floats); the benchmark is
+    buy-and-hold of all symbols in equal parts. `shown` is the account at each bar end
+    after all that happened by then. The executions carry their unrounded share of fees;
+    the account is charged once a day, rounded up, so its cash may be lower by cents a
+    day.
     """
 
     provenance: Provenance
@@ -87,6 +101,7 @@ class Backtest:
     trips: tuple[RoundTrip, ...]
     equity: pl.DataFrame
     book: Book
+    shown: tuple[Shown, ...] = ()
 
     def daily_equity(self) -> pl.DataFrame:
         """Return day and the equity at the last bar of each session."""

@@ -1,5 +1,6 @@
 """What a backtest is given besides the strategy and the bars."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -9,6 +10,18 @@ from trading_core.limits import ACCOUNT_SEED, Limits
 from trading_core.matching import ALPACA_PAPER, FillModel
 from trading_core.money import BadNumber
 from trading_core.simulation.actions import CorporateAction
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What an account holds before the first bar that trades, besides its cash.
+
+    `shares` are those of a strategy in a symbol; what belongs to no strategy of the
+    backtest stands under "". `peak` is the highest equity there was.
+    """
+
+    shares: Mapping[tuple[str, str], Decimal]
+    peak: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +36,7 @@ class Setup:
     fractional: bool = False
     actions: tuple[CorporateAction, ...] = ()
     trade_from: datetime | None = None
+    opening: Opening | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "timeframe", Timeframe(self.timeframe))

@@ -1,17 +1,22 @@
 """Commands for who writes strategies: start one, check it, sweep, backtest."""
 
+from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trading_system.cli import flow_commands, installation
+from trading_system.cli import flow_commands, installation, manner
 from trading_system.cli.installation import DataDir
 from trading_system.cli.manner import Typer
 from trading_system.cli.output import is_json, show_rows, show_text, show_views
 from trading_system.contracts.analytics import BacktestView
 from trading_system.runtime.faults import ExitCode
+from trading_system.runtime.progress import shown_progress
+
+if TYPE_CHECKING:
+    from trading_system.parity import Rerun, Told
 
 # `research` brings Polars and the compiled passes, for which no other command waits:
 # each command here imports it when it runs.
@@ -53,6 +58,9 @@ def add_to(app: Typer) -> None:
     app.command("sweep")(sweep)
     app.command("walk-forward")(walk_forward)
     app.command("new-strategy")(new_strategy)
+    app.command("parity")(parity)
+    app.command("rehearse")(rehearse)
+    app.command("shadow-replay")(shadow_replay)
 
 
 def look_ahead(
@@ -180,6 +188,161 @@ def walk_forward(
             for row in made.iter_rows(named=True)
         ]
     )
+
+
+def parity(
+    fill_model: Annotated[
+        str | None,
+        typer.Option(help="alpaca-paper or realistic. Default: as the system runs."),
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Trade what the running system traded again in a backtest, and show what differs.
+
+    Example: `trading parity`. Exit code 9 when a decision, an answer of risk, an order,
+    a fill or the equity at a bar's end is not the same; each line says why.
+    """
+    from trading_system import parity as systems
+
+    settings = installation.settings(data_dir)
+    run = installation.running(installation.place(data_dir))
+    model = fill_model or run.fill_model or settings.simulation_fill_model
+    with installation.services(data_dir) as services:
+        told = systems.told(services)
+        setup = systems.setup_of(services, told, model, run.seed)
+        again = systems.rerun(services, settings, told, setup)
+    _show_parity(again, told, model)
+
+
+def shadow_replay(
+    day: Day = None,
+    fill_model: Annotated[
+        str | None,
+        typer.Option(help="alpaca-paper or realistic. Default: as the system runs."),
+    ] = None,
+    stored: Annotated[
+        bool, typer.Option("--stored", help="Only show what was kept, day by day.")
+    ] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Run a day again on its stored bars, and show in dollars why it came out so.
+
+    Example: `trading shadow-replay --day 2024-01-02`, or `trading shadow-replay
+    --stored` for those that were made after each close.
+    """
+    from trading_system import shadow
+
+    settings = installation.settings(data_dir)
+    run = installation.running(installation.place(data_dir))
+    with installation.services(data_dir) as services:
+        if stored:
+            kept = services.analytics.shadow_replays()
+            rows = [
+                {"day": each.day, "gap": each.gap, **each.by_cause} for each in kept
+            ]
+            show_rows(rows, document=kept)
+            return
+        made = shadow.shadow_replay(
+            services,
+            settings,
+            day and day.date(),
+            fill_model or run.fill_model,
+            run.seed,
+        )
+        services.analytics.store_shadow_replay(made)
+    rows = [
+        {
+            "cause": gap.cause,
+            "dollars": gap.dollars,
+            "strategy": gap.strategy,
+            "symbol": gap.symbol,
+            "bar_end": gap.bar_end,
+        }
+        for gap in made.gaps
+    ]
+    if is_json() or rows:
+        show_rows(rows, document=made)
+        return
+    show_text(f"The replay of {made.day} and the system are equal to the cent.")
+
+
+def rehearse(
+    replay: Annotated[Path, typer.Option(help="Parquet or CSV file of bars to trade.")],
+    start: Annotated[
+        datetime | None,
+        typer.Option("--from", formats=["%Y-%m-%d"], help="First day of the market."),
+    ] = None,
+    end: Annotated[
+        datetime | None,
+        typer.Option("--to", formats=["%Y-%m-%d"], help="Last day of the market."),
+    ] = None,
+    fill_model: Annotated[
+        str | None,
+        typer.Option(help="How orders fill: alpaca-paper or realistic."),
+    ] = None,
+    port_base: Annotated[
+        int | None, typer.Option(min=1024, max=65000, help="First of eleven ports.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Let the services trade days of a file as fast as they can, and compare.
+
+    Example: `trading rehearse --replay bars.parquet --from 2014-04-21 --to 2014-04-25`.
+    Services, database and paper exchange are the real ones, in a directory that is
+    thrown away unless `--data-dir` names one. Exit code 9 when the backtest of the same
+    bars differs; each line says why.
+    """
+    import asyncio
+
+    from loguru import logger
+
+    from trading_system.runtime.data_directory import DataDirectory, passing
+    from trading_system.runtime.planning import Options
+    from trading_system.runtime.rehearsal import rehearse as run
+
+    options = Options(port_base, None, replay, _day(start), _day(end))
+    logger.remove()
+    with passing(data_dir) as root, shown_progress(manner.current().quiet) as progress:
+        settings = installation.settings(
+            root, simulation_fill_model=fill_model, trading_mode="simulated"
+        )
+        done = asyncio.run(run(settings, options, DataDirectory(root), progress))
+    manner.in_time()
+    _show_parity(done.again, done.told, settings.simulation_fill_model)
+
+
+def _show_parity(again: "Rerun", told: "Told", model: str) -> None:
+    """Show what differs between a backtest and what the system told, or that nothing
+    does."""
+    from trading_core.parity import differences
+
+    rows = [
+        {
+            "time": each.line.time,
+            "what": each.line.kind.value,
+            "strategy": each.line.strategy,
+            "symbol": each.line.symbol,
+            "column": each.column or "whole line",
+            "backtest": each.expected,
+            "system": each.actual,
+            "cause": each.cause.value,
+        }
+        for each in differences(again.lines, told.lines)
+    ]
+    if is_json() or rows:
+        show_rows(rows)
+    if rows:
+        raise typer.Exit(ExitCode.CHECK_FAILED)
+    if not is_json():
+        counted = Counter(line.kind.value for line in told.lines)
+        show_text(
+            f"The backtest and the system are equal to the cent, fill model {model}: "
+            + ", ".join(f"{number} x {kind}" for kind, number in counted.items())
+        )
+
+
+def _day(given: datetime | None) -> str | None:
+    return None if given is None else given.date().isoformat()
 
 
 def new_strategy(

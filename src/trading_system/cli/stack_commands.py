@@ -42,6 +42,10 @@ def up(
         str | None,
         typer.Option(help="Market seconds per second when simulated, or `max`."),
     ] = None,
+    fill_model: Annotated[
+        str | None,
+        typer.Option(help="How orders fill when simulated: alpaca-paper, realistic."),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="Seed of the generated market.")
     ] = None,
@@ -64,7 +68,9 @@ def up(
 
     Example: `trading up`, or `trading up --data-dir ~/second --port-base 9000`.
     """
-    settings = installation.settings(data_dir, simulation_speed=speed)
+    settings = installation.settings(
+        data_dir, simulation_speed=speed, simulation_fill_model=fill_model
+    )
     options = Options(port_base, seed, replay, _day(start), _day(end))
     opens_browser = not no_browser and not detach and sys.stdout.isatty()
 

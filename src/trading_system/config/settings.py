@@ -230,6 +230,12 @@ class Settings(BaseSettings):
         "Market seconds per second in simulated mode, or `max`.",
         "Between processes",
     )
+    simulation_fill_model: Literal["alpaca-paper", "realistic"] = _setting(
+        "alpaca-paper",
+        "How the simulated exchange fills orders: `alpaca-paper` as the broker's paper "
+        "account does, or `realistic` with spread, slippage, size, fees and latency.",
+        "Between processes",
+    )
 
     def __init__(self, **values: Any) -> None:
         """Read the environment; say what is wrong with it in one line a problem."""

@@ -180,6 +180,49 @@ class BacktestView(View):
     provenance: dict[str, Any] = {}
 
 
+class ShadowGap(View):
+    """Dollars of a shadow replay's gap, by cause, and by order where one is behind."""
+
+    cause: str
+    dollars: Money
+    strategy: str | None = None
+    symbol: str | None = None
+    bar_end: Instant | None = None
+
+
+class ShadowDifference(View):
+    """A line that the replay and the system do not tell alike."""
+
+    time: Instant
+    what: str
+    strategy: str
+    symbol: str
+    column: str
+    replay: str | None
+    actual: str | None
+    cause: str
+
+
+class ShadowReplayView(View):
+    """A day run again on its stored bars: what the system made more, and why.
+
+    `gap` is the actual equity at the close less that of the replay, and the sum of
+    `by_cause`.
+    """
+
+    replay_id: UUID
+    day: date
+    fill_model: str
+    compared: int
+    replay_equity: Money
+    actual_equity: Money
+    gap: Money
+    by_cause: dict[str, Money]
+    gaps: list[ShadowGap] = []
+    differences: list[ShadowDifference] = []
+    created_at: Instant
+
+
 class AnalyticsRunResult(View):
     """What one run of an analytics flow did."""
 

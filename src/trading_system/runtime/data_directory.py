@@ -4,6 +4,9 @@ import errno
 import os
 import shutil
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,6 +106,21 @@ class DataDirectory:
         (self.root / "writable").unlink()
         if shutil.disk_usage(self.root).free < LEAST_FREE_BYTES:
             raise disk_full(self.root)
+
+
+@contextmanager
+def passing(chosen: Path | None) -> Iterator[Path]:
+    """Yield a chosen data directory, or one that is gone at the end."""
+    if chosen is not None:
+        yield chosen.absolute()
+        return
+    made = Path(tempfile.mkdtemp(prefix="trading-"))
+    try:
+        # Under root another account, which runs the database, must be able to enter.
+        made.chmod(0o755 if sys.platform != "win32" and os.geteuid() == 0 else 0o700)
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def disk_full(place: Path) -> DiskFull:

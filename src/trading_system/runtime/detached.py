@@ -70,6 +70,7 @@ def _command(settings: Settings, options: Options) -> list[str]:
     values = {
         "--data-dir": settings.trading_data_dir,
         "--speed": settings.simulation_speed,
+        "--fill-model": settings.simulation_fill_model,
         "--port-base": options.port_base,
         "--seed": options.seed,
         "--replay": options.replay,

@@ -175,6 +175,7 @@ class Environments:
                 "LOG_LEVEL": settings.log_level,
                 "LOG_RETENTION_DAYS": str(settings.log_retention_days),
                 "SERVICE_URLS": json.dumps(dict(self.service_urls)),
+                "SIMULATION_FILL_MODEL": settings.simulation_fill_model,
                 "SIMULATION_SPEED": settings.simulation_speed,
                 "STRATEGIES_FILE": str(settings.strategies_file.absolute()),
                 "STRATEGY_DIRS": os.pathsep.join(

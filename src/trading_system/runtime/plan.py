@@ -132,6 +132,7 @@ class Plan:
             command += ["--replay", str(simulation.replay)]
         else:
             command += ["--seed", str(simulation.seed)]
+        command += ["--fill-model", self.settings.simulation_fill_model]
         for option, value in (("--from", simulation.start), ("--to", simulation.end)):
             if value is not None:
                 command += [option, value]

@@ -14,12 +14,11 @@ from trading_system.runtime.plan import Plan, Simulation
 from trading_system.runtime.ports import Ports
 from trading_system.runtime.postgres import PostgresServer, server_account
 from trading_system.runtime.provision import Databases
+from trading_system.runtime.run_file import DEFAULT_SEED
 from trading_system.runtime.secrets import Secrets
 from trading_system.runtime.stamp import Stamp
 from trading_system.runtime.valkey import ValkeyServer
 from trading_system.vocabulary import TradingMode
-
-DEFAULT_SEED = 7
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ from trading_system.vocabulary import TradingMode
 # Marks every process of a stack, also those that a child starts itself.
 RUN_VARIABLE = "STACK_RUN_ID"
 
+DEFAULT_SEED = 7
+"""The seed of the exchange when nobody chooses one."""
+
 RUN_HEADER = "X-Stack-Run"
 """Header of every answer of a stack's processes: whose they are."""
 
@@ -53,9 +56,16 @@ class Run(BaseModel):
     mode: TradingMode
     source: str
     speed: str | None
+    fill_model: str | None = None
     supervisor: Child
     urls: dict[str, str] = {}
     children: tuple[Child, ...] = ()
+
+    @property
+    def seed(self) -> int:
+        """The seed of the exchange's random draws; a replay has the usual one."""
+        told = self.source.removeprefix("seed ")
+        return int(told) if told.isdigit() else DEFAULT_SEED
 
     def is_alive(self) -> bool:
         """Return whether its supervisor runs."""

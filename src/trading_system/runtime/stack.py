@@ -38,7 +38,7 @@ async def run(
     with _alone_in(place):
         _clear_away(place, progress)
         plan = make_plan(settings, options, place)
-        run = _new_run(plan)
+        run = new_run(plan)
         supervisor = Supervisor(
             place, plan.units(), progress, run, _background(plan, run, progress)
         )
@@ -78,7 +78,8 @@ def _clear_away(place: DataDirectory, progress: Progress) -> None:
             progress.note(f"ended {ended} processes that a previous run left behind")
 
 
-def _new_run(plan: Plan) -> Run:
+def new_run(plan: Plan) -> Run:
+    """Return what is written down of a stack that begins to run."""
     addresses = {
         "gateway": local(plan.ports.gateway),
         "prefect": plan.environments.prefect_url,
@@ -93,6 +94,7 @@ def _new_run(plan: Plan) -> Run:
         mode=plan.settings.trading_mode,
         source=plan.stamp.source,
         speed=plan.settings.simulation_speed if plan.simulation else None,
+        fill_model=plan.settings.simulation_fill_model if plan.simulation else None,
         supervisor=Child(name="supervisor", pid=pid, created=run_file.birth(pid)),
         urls=addresses,
     )

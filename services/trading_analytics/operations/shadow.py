@@ -1,0 +1,31 @@
+"""Shadow replays: one a day, kept beside the reports."""
+
+from trading_analytics.models import ReportRow
+from trading_analytics.repository import AnalyticsTransaction
+from trading_analytics.repository.results import SHADOW_REPLAY
+from trading_system.contracts.analytics import ShadowReplayView
+from trading_system.vocabulary import identity
+
+
+def store_shadow_replay(
+    tx: AnalyticsTransaction, replay: ShadowReplayView
+) -> ShadowReplayView:
+    """Keep the replay of a day; a later one of the same day takes its place."""
+    content = replay.model_dump(mode="json")
+    tx.results.put(
+        ReportRow(
+            report_id=identity("report", SHADOW_REPLAY, replay.day, tx.account_id),
+            kind=SHADOW_REPLAY,
+            title=f"{tx.mode.upper()} shadow replay {replay.day}",
+            period_start=replay.day,
+            period_end=replay.day,
+            content=content,
+        )
+    )
+    return replay
+
+
+def shadow_replays(tx: AnalyticsTransaction, limit: int) -> list[ShadowReplayView]:
+    """Return the replays that were kept, newest day first."""
+    rows = tx.results.shadow_replays(limit)
+    return [ShadowReplayView.model_validate(row.content) for row in rows]
