@@ -11,7 +11,7 @@ walking through the same bars, and trades from its first fit on.
 """
 
 import argparse
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bars", type=Path)
     parser.add_argument("--factors", type=Path, help="folder of factors_<SYMBOL>.csv")
+    parser.add_argument("--start", type=date.fromisoformat, help="first day to trade")
     parser.add_argument("--only", nargs="*", help="names of strategies; all without")
     options = parser.parse_args()
     raw = pl.read_parquet(options.bars).with_columns(pl.col("volume").cast(pl.Float64))
@@ -66,7 +67,14 @@ def main() -> None:
             LimitType.MAX_GROSS_EXPOSURE: WHOLE,
         }
     )
-    setup = Setup(model=REALISTIC, limits=limits, actions=actions)
+    traded_from = None
+    if options.start is not None:
+        traded_from = datetime.combine(options.start, time(), UTC)
+        # What warms up and trains needs less than three years.
+        bars = bars.filter(pl.col("timestamp") >= traded_from - timedelta(days=1095))
+    setup = Setup(
+        model=REALISTIC, limits=limits, actions=actions, trade_from=traded_from
+    )
     console = Console(width=110)
     shown = table()
     for name, plugin in sorted(plugins.discover().found.items()):
@@ -76,7 +84,7 @@ def main() -> None:
         shown.add_row(name, *figures(simulate(strategy, bars, calendar, setup)))
     console.print(shown)
     console.print(
-        f"{', '.join(symbols)}, {first} to {last}, {bars.height} hourly bars,"
+        f"{', '.join(symbols)}, {options.start or first} to {last}, hourly bars,"
         f" {len(actions)} splits and dividends; at most {share:.1%} of equity a symbol"
     )
 
