@@ -28,6 +28,7 @@ def create(settings: Settings | None = None) -> FastAPI:
         strategies.load(settings.strategies_file),
         settings.alpaca_feed,
         LOCKSTEP_PATIENCE if is_lockstep else PATIENCE,
+        directories=settings.strategy_dirs,
     )
 
     def follow_file(database: Database[StrategyTransaction]) -> None:

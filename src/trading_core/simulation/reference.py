@@ -25,7 +25,7 @@ from trading_core.benchmark import buy_and_hold
 from trading_core.calendar import NEW_YORK, Calendar, Session
 from trading_core.costs import accrued_fees, daily_fees, night_costs
 from trading_core.ledger import Book, Execution, RoundTrip, Split, round_trips
-from trading_core.limits import Proposal, evaluate, loss_share
+from trading_core.limits import Proposal, evaluate, loss_share, refused_groups
 from trading_core.matching import OrderType, Quote, RestingOrder, match
 from trading_core.money import QUANTITY_STEP, ZERO, Side, exact, price_of
 from trading_core.simulation.actions import CorporateAction, split_adjusted
@@ -40,7 +40,7 @@ from trading_core.simulation.result import (
 )
 from trading_core.simulation.setup import Opening, Setup
 from trading_core.sizing import order_quantity, target_quantity
-from trading_core.strategy import Strategy, StrategyError
+from trading_core.strategy import LEG, Strategy, StrategyError
 
 
 def simulate(
@@ -61,7 +61,8 @@ def simulate(
     good, problems = bar_frame.validate(bars)
     if problems or good.is_empty():
         what = problems[0].message if problems else "There are no bars."
-        raise ValueError(f"A backtest needs clean bars. {what}")
+        remedy = "Correct the row, or leave it out." if problems else ""
+        raise ValueError(f"A backtest needs clean bars. {what} {remedy}".rstrip())
     adjusted = split_adjusted(good, setup.actions)
     decisions = pl.concat(
         strategy.decide(adjusted).with_columns(good["close"], strategy=pl.lit(name))
@@ -99,6 +100,16 @@ def _by_name(
 
 
 @dataclass(frozen=True, slots=True)
+class _Signal:
+    """What a strategy asks for at a bar's end."""
+
+    side: Side
+    weight: float
+    reduce_only: bool
+    group: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Row:
     """A bar and what each strategy, by its place, says of it."""
 
@@ -110,7 +121,7 @@ class _Row:
     low: float
     close: float
     volume: float
-    signals: tuple[int, ...]
+    signals: tuple[_Signal | None, ...]
     price: Decimal
 
 
@@ -402,16 +413,44 @@ class _Run:
         """Turn the signals of one slot into orders, strategy by strategy."""
         placed = 0
         for place, strategy in enumerate(self.strategies.values()):
-            for row in rows:
-                if signal := row.signals[place]:
-                    side: Side = "buy" if signal > 0 else "sell"
-                    placed += self._answer(strategy, row, side, end, placed)
+            asked = [
+                (row, signal)
+                for row in rows
+                for signal in (row.signals[place],)
+                if signal is not None
+            ]
+            refused = self._refused_legs(strategy, asked, end)
+            for row, signal in asked:
+                leg = "" if signal.reduce_only else refused.get(signal.group, "")
+                placed += self._answer(strategy, row, signal, end, placed, leg)
+
+    def _refused_legs(
+        self,
+        strategy: Strategy[Any],
+        asked: Sequence[tuple[_Row, _Signal]],
+        end: datetime,
+    ) -> dict[str | None, str]:
+        """Return the groups of which a leg may not trade, and why."""
+        judged = (
+            (signal.group, row.symbol, evaluate(proposal, self.setup.limits))
+            for row, signal in asked
+            if signal.group and not signal.reduce_only
+            for proposal in (self._proposal(strategy, row, signal, end, 0),)
+        )
+        return refused_groups(judged)
 
     def _answer(
-        self, strategy: Strategy[Any], row: _Row, side: Side, end: datetime, placed: int
+        self,
+        strategy: Strategy[Any],
+        row: _Row,
+        signal: _Signal,
+        end: datetime,
+        placed: int,
+        refused_leg: str = "",
     ) -> int:
+        side = signal.side
         reference = f"{strategy.name}|{row.symbol}|{end.isoformat()}"
-        proposal = self._proposal(strategy, row, side, end, placed)
+        proposal = self._proposal(strategy, row, signal, end, placed, refused_leg)
         evaluation = evaluate(proposal, self.setup.limits)
         self.outcomes.append(
             Outcome(
@@ -447,18 +486,26 @@ class _Run:
         return 1
 
     def _proposal(
-        self, strategy: Strategy[Any], row: _Row, side: Side, end: datetime, placed: int
+        self,
+        strategy: Strategy[Any],
+        row: _Row,
+        signal: _Signal,
+        end: datetime,
+        placed: int,
+        refused_leg: str = "",
     ) -> Proposal:
         parameters = strategy.parameters
         part = self.parts[strategy.name]
-        price, equity, symbol = row.price, self.equity, row.symbol
-        share = exact(parameters.max_position_size)
+        price, equity, symbol, side = row.price, self.equity, row.symbol, signal.side
         quantity = ZERO
+        share = exact(signal.weight * parameters.max_position_size)
         if equity > 0:
             own = part.shares[symbol] + self._ordered(symbol, side, strategy.name)
             target = target_quantity(equity, price, share, self.setup.fractional)
             if target or own:
-                quantity = order_quantity(side, target, own, parameters.allow_short)
+                quantity = order_quantity(
+                    side, target, own, parameters.allow_short, signal.reduce_only
+                )
         reserved, spent = self._reserved()
         return Proposal(
             strategy=strategy.name,
@@ -473,6 +520,7 @@ class _Run:
             max_position_size=share,
             is_session_open=self._today.session.contains(end),
             allow_short=parameters.allow_short,
+            refused_leg=refused_leg,
             opposite=abs(self._ordered(symbol, "sell" if side == "buy" else "buy")),
             orders_this_bar=placed,
             orders_today=self._today.orders,
@@ -631,7 +679,9 @@ def _sessions(
     rows = bars
     for name in names:
         own = decisions.filter(pl.col("strategy") == name)
-        signals = own.select(*keys, pl.col("signal").alias(f"signal of {name}"))
+        signals = own.select(
+            *keys, pl.struct("signal", *LEG).alias(f"signal of {name}")
+        )
         rows = rows.join(signals, on=keys, how="left")
     grouped: dict[datetime, list[tuple[Any, ...]]] = defaultdict(list)
     for row in rows.sort("timestamp", "symbol").iter_rows():
@@ -653,6 +703,18 @@ def _sessions(
         )
 
 
+def _signal(asked: dict[str, Any]) -> _Signal | None:
+    """Return what a decision asks for, None when it asks for nothing."""
+    if not asked["signal"]:
+        return None
+    return _Signal(
+        "buy" if asked["signal"] > 0 else "sell",
+        float(asked["weight"]),
+        bool(asked["reduce_only"]),
+        asked["group"],
+    )
+
+
 def _row(values: tuple[Any, ...], end: datetime) -> _Row:
     symbol, start, open_, high, low, close, volume, *signals = values
     return _Row(
@@ -664,6 +726,6 @@ def _row(values: tuple[Any, ...], end: datetime) -> _Row:
         low,
         close,
         volume,
-        tuple(map(int, signals)),
+        tuple(map(_signal, signals)),
         price_of(close),
     )

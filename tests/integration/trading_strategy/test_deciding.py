@@ -238,7 +238,7 @@ DROPS_BARS = IMPORTS + """
     """
 NOT_A_FRAME = IMPORTS + """
     class Mine(Strategy[Parameters], name="mine"):
-        def decide(self, bars):
+        def decide(self, bars, at=None):
             return None
     """
 BAD_WARMUP = IMPORTS + """
