@@ -7,6 +7,7 @@ refused with `NotBars`.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -197,7 +198,7 @@ def validate(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[BarProblem]]:
                 "timestamp",
                 "",
                 "unsorted",
-                "The bars were not sorted by symbol and time; they are now.",
+                "The bars were not sorted by symbol and timestamp; they are now.",
             )
         )
     marked = bars.with_columns(
@@ -224,8 +225,21 @@ def _problem(row: dict[str, object], rule: Rule) -> BarProblem:
         column=rule.column,
         value=value,
         rule=rule.name,
-        message=f"Bar {symbol} {timestamp}: {rule.column} {value} {rule.message}.",
+        message=(
+            f"Bar {symbol} {timestamp}: {rule.column} "
+            f"{'NaN' if value == 'nan' else value} {rule.message}."
+        ),
     )
+
+
+def complaint(problems: Sequence[BarProblem]) -> str:
+    """Return what is wrong and what to do about it, a wrong row before the order."""
+    if not problems:
+        return "There are no bars."
+    worst = min(problems, key=lambda problem: problem.rule == "unsorted")
+    if worst.rule == "unsorted":
+        return f"{worst.message.split(';')[0]}: sort them."
+    return f"{worst.message} Correct the row, or leave it out."
 
 
 def _is_sorted(bars: pl.DataFrame) -> bool:

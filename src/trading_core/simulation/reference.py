@@ -60,9 +60,9 @@ def simulate(
     together = _by_name(strategies)
     good, problems = bar_frame.validate(bars)
     if problems or good.is_empty():
-        what = problems[0].message if problems else "There are no bars."
-        remedy = "Correct the row, or leave it out." if problems else ""
-        raise ValueError(f"A backtest needs clean bars. {what} {remedy}".rstrip())
+        raise ValueError(
+            f"A backtest needs clean bars. {bar_frame.complaint(problems)}"
+        )
     adjusted = split_adjusted(good, setup.actions)
     decisions = pl.concat(
         strategy.decide(adjusted).with_columns(good["close"], strategy=pl.lit(name))

@@ -67,7 +67,8 @@ class Table:
         self.columns = self._columns(actions, trade_from)
         if not all(spread(self._is_sound, self.columns)) or self._is_unordered():
             _, problems = bar_frame.validate(self.bars)
-            raise ValueError(f"A backtest needs clean bars. {problems[0].message}")
+            said = bar_frame.complaint(problems)
+            raise ValueError(f"A backtest needs clean bars. {said}")
 
     def days(self) -> Integers:
         """Return a number for the day in New York of each bar."""
