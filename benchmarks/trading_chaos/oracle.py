@@ -469,8 +469,8 @@ def _each_round_trip_is_told_once(connection: Connection) -> Iterator[str]:
     closed: Counter[tuple[str, str]] = Counter()
     for row in _rows(
         connection,
-        "select strategy, symbol, side, quantity from execution.trades"
-        " order by timestamp, broker_order_id, cumulative_quantity",
+        "select strategy, symbol, side, quantity from analytics.executions"
+        " order by timestamp, broker_order_id nulls first, cumulative_quantity",
     ):
         pair = row[0], row[1]
         held[pair] += row[3] if row[2] == "buy" else -row[3]

@@ -153,8 +153,8 @@ def test_nine_queued_runs_make_one_catch_up_and_no_order(floor: Floor) -> None:
         slots=slots,
     )
     assert statuses == [("done", 1), ("superseded", 8)]
-    for _ in range(2):
-        floor.run_again("monitor_system_health")
+    for look in (floor.run, floor.run_again):
+        look("monitor_system_health")
         alerts = floor.rows(
             "select title from notification.notifications"
             " where kind = 'missed_schedule'"

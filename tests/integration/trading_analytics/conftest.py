@@ -11,7 +11,14 @@ from sqlalchemy import text
 from trading_analytics.repository import AnalyticsTransaction
 from trading_system.database import Database
 
-KEPT = ("ledger", "trades", "order_history", "submit_attempts", "orders")
+KEPT = (
+    "ledger",
+    "trades",
+    "crosses",
+    "order_history",
+    "submit_attempts",
+    "orders",
+)
 """Tables of execution that refuse to lose a row; a test begins without any."""
 
 EMPTIED = (
