@@ -4,12 +4,17 @@
 defaults over a file of hourly bars in the fill model `realistic`, with splits and
 dividends from files `factors_<SYMBOL>.csv`, and prints a table. It measures no speed:
 it is here so that nobody needs to believe what a page about a strategy claims.
+
+Strategies that are told symbols are told those of the file: the first pair of them and
+all of them as a basket, chosen by nothing but their names. The classifier is trained by
+walking through the same bars, and trades from its first fit on.
 """
 
 import argparse
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from rich.console import Console
@@ -20,9 +25,11 @@ from trading_core import metrics
 from trading_core.calendar import NEW_YORK, Calendar, xnys_sessions
 from trading_core.limits import ACCOUNT_SEED, Limits, LimitType
 from trading_core.matching import REALISTIC
+from trading_core.model import Fitted
 from trading_core.money import exact
 from trading_core.simulation import Backtest, CorporateAction, Setup, simulate
-from trading_system import plugins
+from trading_core.strategy import Strategy
+from trading_system import model_training, plugins
 
 WHOLE = Decimal(1)
 
@@ -32,6 +39,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bars", type=Path)
     parser.add_argument("--factors", type=Path, help="folder of factors_<SYMBOL>.csv")
+    parser.add_argument("--start", type=date.fromisoformat, help="first day to trade")
+    parser.add_argument("--only", nargs="*", help="names of strategies; all without")
     options = parser.parse_args()
     raw = pl.read_parquet(options.bars).with_columns(pl.col("volume").cast(pl.Float64))
     times = raw["timestamp"].dt.convert_time_zone(str(NEW_YORK)).dt.date()
@@ -54,19 +63,50 @@ def main() -> None:
             LimitType.MAX_ORDER_NOTIONAL: WHOLE,
             LimitType.MAX_DAILY_LOSS: WHOLE,
             LimitType.MAX_DRAWDOWN: WHOLE,
+            LimitType.ALLOW_SHORT: WHOLE,
+            LimitType.MAX_GROSS_EXPOSURE: WHOLE,
         }
     )
-    setup = Setup(model=REALISTIC, limits=limits, actions=actions)
+    traded_from = None
+    if options.start is not None:
+        traded_from = datetime.combine(options.start, time(), UTC)
+        # What warms up and trains needs less than three years.
+        bars = bars.filter(pl.col("timestamp") >= traded_from - timedelta(days=1095))
+    setup = Setup(
+        model=REALISTIC, limits=limits, actions=actions, trade_from=traded_from
+    )
     console = Console(width=110)
     shown = table()
     for name, plugin in sorted(plugins.discover().found.items()):
-        strategy = plugin.strategy.configured({"max_position_size": share})
+        if options.only and name not in options.only:
+            continue
+        strategy = configured(plugin.strategy, bars, share)
         shown.add_row(name, *figures(simulate(strategy, bars, calendar, setup)))
     console.print(shown)
     console.print(
-        f"{', '.join(symbols)}, {first} to {last}, {bars.height} hourly bars,"
+        f"{', '.join(symbols)}, {options.start or first} to {last}, hourly bars,"
         f" {len(actions)} splits and dividends; at most {share:.1%} of equity a symbol"
     )
+
+
+def configured(
+    kind: type[Strategy[Any]], bars: pl.DataFrame, share: float
+) -> Strategy[Any]:
+    """Return a strategy with its defaults, on the symbols of the bars."""
+    symbols = sorted(bars["symbol"].unique())
+    told: dict[str, dict[str, Any]] = {
+        "pairs_strategy": {"pairs": f"{symbols[0]}/{symbols[1]}"},
+        "basket_strategy": {"basket": " ".join(symbols), "max_position_size": 0.99},
+        "equal_weight_strategy": {"max_position_size": 0.99},
+    }
+    values = {"max_position_size": share, **told.get(kind.name, {})}
+    if not issubclass(kind, Fitted):
+        return kind.configured(values)
+    model = model_training.train(
+        kind.configured({}), bars, "walk", timedelta(days=730), timedelta(days=180)
+    )
+    kind.models = {"walk": model}
+    return kind.configured({**values, "model": "walk"})
 
 
 def corporate_actions(

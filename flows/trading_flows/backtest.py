@@ -49,7 +49,7 @@ def backtest(
     names = symbols or services.ingestion.universe()
     bars = stored_bars(services, names, start, end, feed)
     try:
-        require_no_lookahead(strategy, sample(bars, strategy.warmup()), LOOKAHEAD_CUTS)
+        require_no_lookahead(strategy, sample(bars, strategy.history), LOOKAHEAD_CUTS)
     except LookAhead as error:
         raise Invalid(str(error), code="lookahead") from error
     begun = utc_now()

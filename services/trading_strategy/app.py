@@ -24,6 +24,7 @@ def create(settings: Settings | None = None) -> FastAPI:
         plugins.discover(settings.strategy_dirs),
         strategies.load(settings.strategies_file),
         settings.alpaca_feed,
+        directories=settings.strategy_dirs,
     )
 
     def follow_file(database: Database[StrategyTransaction]) -> None:

@@ -142,8 +142,19 @@ def conform(frame: pl.DataFrame) -> pl.DataFrame:
     """Return the frame with exactly the columns and types of `SCHEMA`.
 
     Integers and narrower floats become float64, other time units microseconds. A
-    missing column, a naive time and text where numbers belong are refused.
+    missing column, a naive time and text where numbers belong are refused, and so are
+    bars of two feeds or lengths: they are no one series.
     """
+    for name in ("feed", "timeframe"):
+        if name in frame.columns and frame[name].n_unique() > 1:
+            found = ", ".join(map(str, frame[name].unique().sort().to_list()))
+            first = frame.filter(pl.col(name) != pl.col(name).first()).row(
+                0, named=True
+            )
+            raise NotBars(
+                f"Column {name} mixes {found}, the first at {first.get('symbol')} "
+                f"{first.get('timestamp')}: choose one of them."
+            )
     missing = [name for name in SCHEMA if name not in frame.columns]
     if missing:
         raise NotBars(

@@ -6,7 +6,7 @@ that is none are refusals. A check may lower the quantity; later checks see the 
 one. Orders that only reduce a position pass the checks of size, exposure and loss.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
@@ -117,7 +117,8 @@ class Proposal:
     `held` is the symbol's position with its open orders, negative for a short.
     `opposite` is the shares of the symbol's open orders on the other side.
     `gross_exposure` is the value of all positions and open orders, both counted as
-    positive. Losses and drawdowns are shares of equity, 0.02 for 2 %; below zero is a
+    positive. `refused_leg` names the leg of the same position that may not trade, if
+    one may not. Losses and drawdowns are shares of equity, 0.02 for 2 %; below zero is a
     gain.
     """
 
@@ -134,6 +135,7 @@ class Proposal:
     is_session_open: bool
     allow_short: bool = False
     is_repeated: bool = False
+    refused_leg: str = ""
     opposite: Decimal = ZERO
     orders_this_bar: int = 0
     orders_today: int = 0
@@ -174,6 +176,7 @@ class Evaluation:
     detail: str = ""
 
 
+Group = TypeVar("Group", bound=Hashable)
 AnyProposal = TypeVar("AnyProposal", bound=Proposal)
 
 
@@ -437,6 +440,17 @@ def strategy_drawdown_is_bearable(
     return _bearable(proposal, proposal.strategy_drawdown, limit, "STRATEGY_DRAWDOWN")
 
 
+def no_leg_is_refused(proposal: Proposal, limits: Limits, quantity: Decimal) -> Finding:
+    """No other leg of the same position is refused: all of them trade, or none does."""
+    return Finding(
+        not proposal.refused_leg,
+        "LEG_REFUSED",
+        proposal.refused_leg or "every leg may trade",
+        value=int(bool(proposal.refused_leg)),
+        limit=0,
+    )
+
+
 MARKET_CHECKS: tuple[Check[Proposal], ...] = (
     numbers_are_sound,
     market_takes_the_order,
@@ -454,6 +468,7 @@ MARKET_CHECKS: tuple[Check[Proposal], ...] = (
     strategy_daily_loss_is_bearable,
     account_drawdown_is_bearable,
     strategy_drawdown_is_bearable,
+    no_leg_is_refused,
 )
 
 
@@ -479,6 +494,22 @@ def evaluate(
         detail = f"{quantity} is left of {proposal.quantity}"
         return Evaluation(False, ZERO, tuple(results), "BAD_NUMBER", detail)
     return Evaluation(True, quantity, tuple(results))
+
+
+def refused_groups(
+    judged: Iterable[tuple[Group, str, Evaluation]],
+) -> dict[Group, str]:
+    """Return the groups with a leg that may not trade, and what to say of it.
+
+    Takes group, symbol and evaluation of each leg that would open something. A leg that
+    is at its target has nothing to trade, and keeps the others from nothing.
+    """
+    refused: dict[Group, str] = {}
+    for group, symbol, evaluation in judged:
+        if not evaluation.approved and evaluation.code != "AT_TARGET":
+            said = f"the leg {symbol} is refused: {evaluation.code}"
+            refused.setdefault(group, said)
+    return refused
 
 
 def loss_share(start: Decimal, now: Decimal) -> Decimal:

@@ -28,6 +28,7 @@ SYMBOLS, BEYOND = 3, 200
 
 WALK_START = datetime(2013, 1, 2, 14)
 KEY = ("symbol", "timestamp")
+ASKED = ("signal", "weight", "reduce_only")
 
 
 class LookAhead(StrategyError):
@@ -76,7 +77,7 @@ def peeks(
     indicator may remember it as long as no signal does.
     """
     times = bars["timestamp"].unique().sort()
-    warmup = strategy.warmup()
+    warmup = strategy.history
     if times.len() < warmup + 3:
         raise LookAhead(
             f"{strategy.name} needs {warmup} bars before it decides: {times.len()} "
@@ -103,13 +104,13 @@ def peeks(
         first = times[int(place)]
         later = _decided(strategy, bars.filter(pl.col("timestamp") >= first))
         seen = pl.int_range(1, pl.len() + 1).over("symbol")
-        later = later.filter(seen >= warmup).select(*KEY, "signal")
+        later = later.filter(seen >= warmup).select(*KEY, *ASKED)
         expected = whole.join(later.select(KEY), on=KEY, how="semi")
         change = f"no bar before {first}"
         yield from _first(
             "It needs more bars than its warm-up",
             change,
-            expected.select(*KEY, "signal"),
+            expected.select(*KEY, *ASKED),
             later,
         )
 
@@ -156,10 +157,9 @@ def walk(symbols: int = 3, count: int = 400, seed: int = 20260921) -> pl.DataFra
 
 
 def _decided(strategy: Strategy[Any], bars: pl.DataFrame) -> pl.DataFrame:
-    """Return symbol, timestamp, signal and the indicators of each bar."""
-    return (
-        strategy.decide(bars).select(*KEY, "signal", "indicators").unnest("indicators")
-    )
+    """Return symbol, timestamp, what is asked and the indicators of each bar."""
+    decided = strategy.decide(bars).with_columns(pl.col("reduce_only").cast(pl.Int8))
+    return decided.select(*KEY, *ASKED, "indicators").unnest("indicators")
 
 
 def _first(

@@ -31,15 +31,22 @@ def target_quantity(
 
 
 def order_quantity(
-    side: Side, target: Decimal, held: Decimal, allow_short: bool = False
+    side: Side,
+    target: Decimal,
+    held: Decimal,
+    allow_short: bool = False,
+    reduce_only: bool = False,
 ) -> Decimal:
     """Return the shares to buy or sell towards a signal's target, zero when there.
 
     `target` is above zero; `held` is negative for a short. A buy goes up to the target,
     a sale to flat, or with `allow_short` from flat to the target short. No order goes
     through zero: the broker wants the position closed first, so the next signal opens
-    the other side.
+    the other side. With `reduce_only` an order closes what is open on the other side and
+    opens nothing.
     """
+    if reduce_only:
+        return max(-held if side == "buy" else held, ZERO)
     if side == "buy":
         if held < 0:
             return -held

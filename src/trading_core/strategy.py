@@ -13,21 +13,32 @@ import json
 from abc import ABC
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from difflib import get_close_matches
 from types import ModuleType
 from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args, get_origin
 
+import numpy.typing as npt
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from trading_core import exit_rules
 from trading_core.comparison import Operator, holds
+from trading_core.exit_rules import ExitRules
 
 RuleSide = Literal["buy", "sell"]
 
 RESERVED = frozenset(
     "symbol timestamp open high low close volume signal score warm reason "
-    "indicators conditions".split()
+    "indicators conditions weight reduce_only group exit".split()
 )
+
+LEG = {
+    "weight": pl.lit(1.0),
+    "reduce_only": pl.lit(False),
+    "group": pl.lit(None, dtype=pl.String),
+}
+"""What a signal asks beyond its side, where a strategy does not say."""
 
 CONDITION = pl.Struct(
     {
@@ -57,6 +68,33 @@ class Parameters(BaseModel):
     allow_short: bool = Field(
         False, description="Whether a sell signal may open a short position."
     )
+    exit_stop: float = Field(
+        0.0, ge=0, lt=1, description="Leave this far below the entry: 0.05 for 5 %."
+    )
+    exit_target: float = Field(
+        0.0, ge=0, description="Leave this far above the entry: 0.1 for 10 %."
+    )
+    exit_trail: float = Field(
+        0.0, ge=0, lt=1, description="Leave this far below the best since the entry."
+    )
+    exit_bars: int = Field(
+        0, ge=0, le=5000, description="Leave after so many bars; 0 for no such rule."
+    )
+    exit_session_end: bool = Field(
+        False, description="Leave in the last hour of a session, and enter no more."
+    )
+
+    @property
+    def exits(self) -> ExitRules | None:
+        """The rules that end a position whatever the signals say, if one is on."""
+        rules = ExitRules(
+            self.exit_stop,
+            self.exit_target,
+            self.exit_trail,
+            self.exit_bars,
+            self.exit_session_end,
+        )
+        return rules if rules.any else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +146,8 @@ class Strategy(ABC, Generic[P]):
     """Base of all strategies: `class Momentum(Strategy[MomentumParameters], name="…")`.
 
     Write `warmup`, `indicators` and `rules`, and `across` for a strategy that compares
-    symbols; override `signals` where conditions between indicators cannot say it.
+    symbols; override `side` where conditions between indicators cannot say it, and
+    then `explanation`. `fold.Fold` remembers, `model.Fitted` asks a fitted model.
     """
 
     name: ClassVar[str] = ""
@@ -120,7 +159,12 @@ class Strategy(ABC, Generic[P]):
         cls.name, cls.version = name, version
         for base in getattr(cls, "__orig_bases__", ()):
             arguments = get_args(base)
-            if get_origin(base) is Strategy and isinstance(arguments[0], type):
+            origin = get_origin(base)
+            if (
+                isinstance(origin, type)
+                and issubclass(origin, Strategy)
+                and isinstance(arguments[0], type)
+            ):
                 cls.parameters_type = arguments[0]
 
     def __init__(self, parameters: P) -> None:
@@ -160,6 +204,18 @@ class Strategy(ABC, Generic[P]):
         """Bars of a symbol, the decided one included, before its signals count."""
         return 1
 
+    @property
+    def history(self) -> int:
+        """Bars of a symbol before a decision counts: the warm-up, and what the exit
+        rules look back on."""
+        exits = self.parameters.exits
+        return max(self.warmup(), 1) + (exits.memory if exits else 0)
+
+    @property
+    def compares_symbols(self) -> bool:
+        """Whether a decision on one symbol looks at the bars of others."""
+        return bool(self.across())
+
     def indicators(self) -> dict[str, pl.Expr]:
         """Expressions over the bars of one symbol; a later one may use earlier ones."""
         return {}
@@ -172,99 +228,202 @@ class Strategy(ABC, Generic[P]):
         """The conditions for buying and for selling."""
         return Rules()
 
+    def legs(self) -> dict[str, pl.Expr]:
+        """Expressions for what a signal asks beyond its side; each may be left out.
+
+        `weight` is the part of `max_position_size` that is wanted (above 0, at most 1),
+        `reduce_only` whether the signal only closes what is open on the other side, and
+        `group` the name that the legs of one position share.
+        """
+        return {}
+
+    def explanation(self) -> pl.Expr | None:
+        """Why a bar was decided as it was, for rules that are no conditions."""
+        return None
+
     def score(self) -> pl.Expr:
         """How strongly a bar speaks, for ranking: by default the first indicator."""
         names = list(self.indicators())
         return pl.col(names[0]) if names else pl.lit(None, dtype=pl.Float64)
 
+    def derived(self) -> tuple[str, ...]:
+        """Names of the indicators that `derive` computes where no expression can."""
+        return ()
+
+    def derive(self, bars: pl.DataFrame) -> Mapping[str, npt.NDArray[Any]]:
+        """Return the `derived` indicators of bars by symbol and time, a value a bar.
+
+        The bars have the columns of `indicators` already.
+        """
+        raise StrategyError(f"{self.name} derives {self.derived()} without `derive`.")
+
     def with_indicators(self, bars: pl.LazyFrame) -> pl.LazyFrame:
         """Return the bars with a column for each indicator.
 
-        Those of a symbol first, then those across the symbols of a time.
+        Those of a symbol first, those that are derived, then those across the symbols
+        of a time.
         """
-        for over, expressions in (
-            ("symbol", self.indicators()),
-            ("timestamp", self.across()),
-        ):
-            for name, expression in expressions.items():
-                if name in RESERVED:
+        bars = self._with(bars, "symbol", self.indicators())
+        if names := self.derived():
+            ordered = bars.sort("symbol", "timestamp").collect()
+            columns = self.derive(ordered)
+            if set(columns) != set(names):
+                raise StrategyError(
+                    f"{self.name}: derive() returned {', '.join(sorted(columns))} "
+                    f"instead of {', '.join(sorted(names))}."
+                )
+            for name, values in columns.items():
+                if len(values) != ordered.height:
                     raise StrategyError(
-                        f"{self.name}: indicator {name} hides a bar column."
+                        f"{self.name}: derive() returned {len(values)} values of {name}"
+                        f" for {ordered.height} bars; it must keep every bar."
                     )
-                value = expression.cast(pl.Float64).over(over)
-                bars = bars.with_columns(value.alias(name))
+            bars = ordered.lazy().with_columns(
+                pl.Series(name, columns[name], dtype=pl.Float64, nan_to_null=True)
+                for name in names
+            )
+        return self._with(bars, "timestamp", self.across())
+
+    def _with(
+        self, bars: pl.LazyFrame, over: str, expressions: Mapping[str, pl.Expr]
+    ) -> pl.LazyFrame:
+        for name, expression in expressions.items():
+            if name in RESERVED:
+                raise StrategyError(
+                    f"{self.name}: indicator {name} hides a bar column."
+                )
+            value = expression.cast(pl.Float64).over(over)
+            bars = bars.with_columns(value.alias(name))
         return bars
+
+    def side(self) -> pl.Expr:
+        """1 where a bar asks to buy, -1 to sell, 0 neither: by default by `rules`."""
+        rules = self.rules()
+        return signal(buy=_all_of(rules.buy), sell=_all_of(rules.sell))
 
     def signals(self, bars: pl.LazyFrame) -> pl.LazyFrame:
         """Return the bars with `signal`: 1 buy, -1 sell, 0 neither."""
-        rules = self.rules()
-        return self.with_indicators(bars).with_columns(
-            signal=signal(buy=_all_of(rules.buy), sell=_all_of(rules.sell))
-        )
+        return self.with_indicators(bars).with_columns(signal=self.side())
 
-    def decide(self, bars: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
-        """Return one decision a symbol and bar, sorted by symbol and time.
+    def asked(self, bars: pl.LazyFrame | pl.DataFrame) -> pl.LazyFrame:
+        """Return the bars by symbol and time with what is asked at each.
 
-        Columns: symbol, timestamp, close, warm, signal, score, indicators (struct),
-        conditions (list of struct `CONDITION`), reason. A bar before the warm-up has
-        signal 0.
+        Beside the indicators: `signal`, `weight`, `reduce_only`, `group`, `warm`, the
+        count `_seen` of the symbol's bars, and `exit`: which exit rule ended the
+        position, if one did. Before the warm-up the signal is 0.
         """
         ordered = bars.lazy().sort("symbol", "timestamp")
-        names = [*self.indicators(), *self.across()]
-        seen = pl.int_range(1, pl.len() + 1).over("symbol")
-        frame = self.with_indicators(self.signals(ordered)).with_columns(
-            _seen=seen, _raw=pl.col("signal").fill_null(0).cast(pl.Int8)
-        )
-        frame = frame.with_columns(warm=pl.col("_seen") >= self.warmup())
+        frame = self.signals(ordered)
+        if type(self).signals is not Strategy.signals:
+            self._require_bars(frame, ordered)
+            # The author's frame may be in another order, and lack the indicators.
+            frame = self.with_indicators(frame).sort("symbol", "timestamp")
         frame = frame.with_columns(
-            signal=pl.when("warm").then("_raw").otherwise(pl.lit(0, dtype=pl.Int8)),
-            score=self.score().cast(pl.Float64),
+            pl.col("signal").fill_null(0).cast(pl.Int8),
+            _seen=pl.int_range(1, pl.len() + 1).over("symbol"),
+            **LEG | self.legs(),
+            exit=pl.lit(None, dtype=pl.String),
+        ).with_columns(warm=pl.col("_seen") >= self.history)
+        if exits := self.parameters.exits:
+            frame = exit_rules.applied(frame, exits, self.parameters.allow_short)
+        return frame.with_columns(
+            signal=pl.when("warm").then("signal").otherwise(pl.lit(0, dtype=pl.Int8))
         )
+
+    def decide(
+        self, bars: pl.LazyFrame | pl.DataFrame, at: datetime | None = None
+    ) -> pl.DataFrame:
+        """Return one decision a symbol and bar, sorted by symbol and time.
+
+        With `at` only those of the bars that start then; the others are looked at.
+        Columns: symbol, timestamp, close, warm, signal, score, indicators (struct),
+        conditions (list of struct `CONDITION`), reason, weight, reduce_only, group. A
+        bar before the warm-up has signal 0.
+        """
+        names = [*self.indicators(), *self.derived(), *self.across()]
         conditions = self.rules().sides()
-        decided = frame.select(
-            "symbol",
-            "timestamp",
-            "close",
-            "warm",
-            "signal",
-            "score",
-            _struct_of(names).alias("indicators"),
-            _list_of(conditions).alias("conditions"),
-            self._reason(conditions).alias("reason"),
-        ).collect()
-        self._require_signals(decided, bars.lazy())
+        asked = self.asked(bars)
+        if at is not None:
+            asked = asked.filter(pl.col("timestamp") == at)
+        decided = (
+            asked.with_columns(score=self.score().cast(pl.Float64))
+            .select(
+                "symbol",
+                "timestamp",
+                "close",
+                "warm",
+                "signal",
+                "score",
+                _struct_of(names).alias("indicators"),
+                _list_of(conditions).alias("conditions"),
+                self._reason(conditions).alias("reason"),
+                *LEG,
+            )
+            .collect()
+        )
+        self._require_signals(decided)
         return decided
 
     def _reason(self, conditions: list[tuple[RuleSide, Condition]]) -> pl.Expr:
-        needed = self.warmup()
+        needed = self.history
         short = pl.format("Not enough history: {} of {} bars.", "_seen", pl.lit(needed))
-        bought, sold, neither = (
-            _text("Buy: ", conditions, "buy", " and "),
-            _text("Sell: ", conditions, "sell", " and "),
-            _text("No signal: ", conditions, None, "; "),
-        )
-        return (
-            pl.when(~pl.col("warm"))
-            .then(short)
-            .when(pl.col("signal") == 1)
-            .then(bought)
-            .when(pl.col("signal") == -1)
-            .then(sold)
-            .otherwise(neither)
-        )
+        told = self.explanation()
+        if told is None:
+            bought, sold, neither = (
+                _text("Buy: ", conditions, "buy", " and "),
+                _text("Sell: ", conditions, "sell", " and "),
+                _text("No signal: ", conditions, None, "; "),
+            )
+            told = (
+                pl.when(pl.col("signal") == 1)
+                .then(bought)
+                .when(pl.col("signal") == -1)
+                .then(sold)
+                .otherwise(neither)
+            )
+        if self.parameters.exits:
+            told = pl.when(pl.col("exit").is_not_null()).then("exit").otherwise(told)
+        return pl.when(~pl.col("warm")).then(short).otherwise(told)
 
-    def _require_signals(self, decided: pl.DataFrame, bars: pl.LazyFrame) -> None:
+    def _require_signals(self, decided: pl.DataFrame) -> None:
         wrong = decided.filter(~pl.col("signal").is_in([-1, 0, 1]))
         if not wrong.is_empty():
             raise StrategyError(
                 f"{self.name}: signal must be -1, 0 or 1, found {wrong['signal'][0]} "
                 f"for {wrong['symbol'][0]} at {wrong['timestamp'][0]}."
             )
-        given = bars.select(pl.len()).collect().item()
-        if decided.height != given:
+
+    def _require_bars(self, frame: pl.LazyFrame, bars: pl.LazyFrame) -> None:
+        """Refuse what an author's `signals` made of the bars, unless it keeps them."""
+        if not isinstance(frame, pl.LazyFrame):
             raise StrategyError(
-                f"{self.name}: {decided.height} signals for {given} bars; "
-                "signals() must keep every bar."
+                f"{self.name}: signals() returned {type(frame).__name__} instead of a "
+                "LazyFrame; return bars.with_columns(signal=...)."
+            )
+        names = frame.collect_schema().names()
+        lost = [n for n in (*bars.collect_schema().names(), "signal") if n not in names]
+        if lost:
+            raise StrategyError(
+                f"{self.name}: signals() left out the column {', '.join(lost)}; return "
+                "bars.with_columns(signal=...)."
+            )
+        key = ["symbol", "timestamp"]
+        given, kept = pl.collect_all([bars.select(key), frame.select(key)])
+        for what, one, other in (("left out", given, kept), ("made up", kept, given)):
+            odd = one.join(other, on=key, how="anti").sort(key)
+            if not odd.is_empty():
+                symbol, time = odd.row(0)
+                raise StrategyError(
+                    f"{self.name}: signals() {what} the bar of {symbol} at {time}: "
+                    f"{kept.height} signals for {given.height} bars; it must keep "
+                    "every bar."
+                )
+        if kept.height != given.height:
+            symbol, time = kept.filter(kept.is_duplicated()).sort(key).row(0)
+            raise StrategyError(
+                f"{self.name}: signals() gave the bar of {symbol} at {time} twice: "
+                f"{kept.height} signals for {given.height} bars; it must keep every "
+                "bar."
             )
 
 

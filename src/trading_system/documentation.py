@@ -1,4 +1,4 @@
-"""Pages that are written from the code: settings, strategies file, events.
+"""Pages that are written from the code: settings, strategies file, events, parameters.
 
 `python -m trading_system.documentation` in a checkout; a test compares.
 """
@@ -13,6 +13,8 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
+from trading_core.strategy import Parameters
+from trading_system import plugins
 from trading_system.config.settings import Settings
 from trading_system.config.strategies import RiskLimits, StrategyBlock
 from trading_system.event import Event
@@ -56,6 +58,8 @@ The dashboard follows all of them.
 
 The fields of each stand in `src/trading_system/contracts`, a module per speaker.
 """
+
+_BEGIN, _END = "<!-- parameters -->", "<!-- end of parameters -->"
 
 _BETWEEN = """\
 `trading up` gives these to the processes it starts, each its own. They belong into no
@@ -113,9 +117,34 @@ def events_page(root: Path) -> str:
     return "\n".join(parts)
 
 
+def strategy_pages(folder: Path) -> dict[Path, str]:
+    """Return the pages of the bundled strategies, with the parameters of each.
+
+    The table stands between two marks; the rest of a page is its author's. The page of
+    all strategies has the parameters that each of them takes.
+    """
+    shared = Parameters.model_fields
+    found = {folder.with_suffix(".md"): dict(shared)}
+    for plugin in plugins.discover().found.values():
+        fields = plugin.strategy.parameters_type.model_fields
+        found[folder / f"{plugin.path.stem}.md"] = {
+            name: field
+            for name, field in fields.items()
+            if name not in shared or field.default != shared[name].default
+        }
+    return {path: _with_parameters(path, fields) for path, fields in found.items()}
+
+
+def _with_parameters(path: Path, fields: dict[str, FieldInfo]) -> str:
+    before, _, rest = path.read_text(encoding="utf-8").partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    table = _table("Parameter", fields) if fields else "It has none of its own.\n"
+    return f"{before}{_BEGIN}\n\n{table}\n{_END}{after}"
+
+
 def pages(root: Path) -> dict[Path, str]:
     """Return every file that is written from the code, with its text."""
-    return {
+    return strategy_pages(root / "docs" / "strategies") | {
         root / ".env.example": env_example(),
         root
         / "docs"

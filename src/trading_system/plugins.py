@@ -10,14 +10,20 @@ import ast
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, new_class
 from typing import Any, NamedTuple
 
-from trading_core.strategy import Strategy, source_hash, strategies_in
+from trading_core.model import Fitted, Model
+from trading_core.strategy import (
+    Strategy,
+    StrategyError,
+    source_hash,
+    strategies_in,
+)
 from trading_system.config.settings import Settings
 
 GROUP = "trading_system.strategies"
@@ -35,6 +41,9 @@ MAY_NOT_CALL = frozenset(
 MAY_NOT_USE = frozenset("now utcnow today random environ".split())
 FILE_VERBS = ("read_", "scan_", "sink_", "write_")
 
+MODEL_SUFFIX = ".model.json"
+"""How the file of a fitted model ends; it stands in a folder of strategies."""
+
 
 class Impurity(NamedTuple):
     """A line of a strategy that reaches for more than the bars."""
@@ -50,6 +59,7 @@ class Plugin:
     strategy: type[Strategy[Any]]
     path: Path
     source_hash: str
+    """The hash of the file's text, and of the models that its strategy may ask."""
 
     @property
     def name(self) -> str:
@@ -93,13 +103,15 @@ def discover(directories: Sequence[Path] = ()) -> Plugins:
     """Return the strategies of all packages and directories, and what went wrong."""
     found: dict[str, Plugin] = {}
     faults: list[Fault] = []
+    models = _models(directories, faults)
     for source in (*_in_packages(faults), *_in_directories(directories, faults)):
         try:
             plugins = source.plugins()
         except _Unusable as error:
             faults.append(Fault(source.path, str(error)))
             continue
-        for plugin in plugins:
+        for each in plugins:
+            plugin = _with_models(each, models.get(each.name, {}))
             if plugin.name in found:
                 first = found[plugin.name].path
                 problem = (
@@ -109,6 +121,33 @@ def discover(directories: Sequence[Path] = ()) -> Plugins:
             else:
                 found[plugin.name] = plugin
     return Plugins(found, tuple(faults))
+
+
+Fingerprint = tuple[tuple[str, int, int], ...]
+"""Path, time of change and size of each file."""
+
+
+def fingerprint(directories: Sequence[Path] = (), *others: Path) -> Fingerprint:
+    """Return what tells whether a strategy, a model or another file has changed."""
+    ignored: list[Fault] = []
+    sources = (*_in_packages(ignored), *_in_directories(directories, ignored))
+    paths = [source.path for source in sources]
+    for directory in directories:
+        paths += sorted(directory.glob(f"*{MODEL_SUFFIX}"))
+    return tuple(_mark(path) for path in (*paths, *others))
+
+
+def models_in(directories: Sequence[Path]) -> tuple[dict[Path, Model], list[Fault]]:
+    """Return the fitted models of folders by their files, and what went wrong."""
+    found: dict[Path, Model] = {}
+    faults: list[Fault] = []
+    for directory in directories:
+        for path in sorted(directory.glob(f"*{MODEL_SUFFIX}")):
+            try:
+                found[path] = Model.loaded(path.read_text(encoding="utf-8"))
+            except (OSError, UnicodeDecodeError, StrategyError) as error:
+                faults.append(Fault(path, str(error)))
+    return found, faults
 
 
 def impurities(source: str) -> list[Impurity]:
@@ -177,7 +216,9 @@ class _Source:
     def _imported(self, digest: str) -> ModuleType:
         try:
             if self.module is not None:
-                return importlib.import_module(self.module)
+                module = importlib.import_module(self.module)
+                if _IMPORTED.setdefault(self.module, digest) == digest:
+                    return module
             # Named after its content: a changed file is another module.
             name = f"trading_plugin_{self.path.stem}_{digest[:12]}"
             return sys.modules.get(name) or _import_file(name, self.path)
@@ -188,6 +229,53 @@ class _Source:
             raise _Unusable(
                 f"cannot be imported: {type(error).__name__}: {error}"
             ) from error
+
+
+_IMPORTED: dict[str, str] = {}
+"""The hash that a package's module had when this process imported it."""
+
+
+def _mark(path: Path) -> tuple[str, int, int]:
+    try:
+        status = path.stat()
+    except OSError:  # it is gone, which is a change as well
+        return str(path), 0, -1
+    return str(path), status.st_mtime_ns, status.st_size
+
+
+def _models(
+    directories: Sequence[Path], faults: list[Fault]
+) -> dict[str, dict[str, Model]]:
+    """Return the models by the strategy that asks them, and by their names."""
+    found, wrong = models_in(directories)
+    faults += wrong
+    models: dict[str, dict[str, Model]] = {}
+    for path, model in found.items():
+        named = models.setdefault(model.strategy, {})
+        if model.name in named:
+            problem = f"there is a model {model.name} already; that one counts."
+            faults.append(Fault(path, problem))
+        else:
+            named[model.name] = model
+    return models
+
+
+def _with_models(plugin: Plugin, models: Mapping[str, Model]) -> Plugin:
+    """Return a plugin whose strategy knows its models, and whose hash covers them."""
+    kind = plugin.strategy
+    if not models or not issubclass(kind, Fitted):
+        return plugin
+    knowing: type[Strategy[Any]] = new_class(
+        kind.__name__,
+        (kind,),
+        {"name": kind.name, "version": kind.version},
+        lambda namespace: namespace.update(
+            models=dict(models), __doc__=kind.__doc__, __module__=kind.__module__
+        ),
+    )
+    hashes = sorted(model.hash for model in models.values())
+    digest = source_hash("\n".join([plugin.source_hash, *hashes]))
+    return Plugin(knowing, plugin.path, digest)
 
 
 def _import_file(name: str, path: Path) -> ModuleType:

@@ -143,8 +143,8 @@ def peeks(
 ) -> tuple[list[lookahead.Peek], pl.DataFrame]:
     """Return where a strategy looks ahead, and the bars on which it was asked."""
     if bars is None:
-        bars = lookahead.walk(count=strategy.warmup() + lookahead.BEYOND)
-    bars = lookahead.sample(bars, strategy.warmup())
+        bars = lookahead.walk(count=strategy.history + lookahead.BEYOND)
+    bars = lookahead.sample(bars, strategy.history)
     try:
         return list(lookahead.peeks(strategy, bars, cuts)), bars
     except StrategyError as error:

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from models_by_hand import model_of_stumps
 
 import trading_strategy.strategies as package
 from trading_core import bars
 from trading_core.lookahead import require_no_lookahead
+from trading_core.model import Fitted
 from trading_core.strategy import Strategy, StrategyError, registry
 
 pytestmark = pytest.mark.strategies
@@ -29,11 +31,42 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "hold": 1,
         "keep": 2,
     },
+    # Walks that belong to nobody pass no test of it: the test is told to be easy.
+    "pairs_strategy": {
+        "pairs": "BAC/SPY",
+        "fit_period": 26,
+        "holding_period": 12,
+        "gaps": 2,
+        "entry_deviations": 1.0,
+        "stop_deviations": 9.0,
+        "significance": 0.1,
+    },
+    "basket_strategy": {
+        "basket": "AAPL BAC SPY",
+        "fit_period": 20,
+        "holding_period": 12,
+        "gaps": 2,
+    },
+    "gartley_strategy": {
+        "pivot_bars": 2,
+        "tolerance": 0.5,
+        "min_quality": 0.1,
+        "memory_bars": 50,
+        "holding_period": 20,
+    },
+    "classifier_strategy": {"model": "by_hand"},
 }
 """Parameters with which a strategy trades on the walk; the defaults where none."""
 
-NEVER_SELL = {"buy_and_hold_strategy"}
-NEED_NO_MOVE = {"buy_and_hold_strategy", "cross_sectional_momentum_strategy"}
+NEVER_SELL = {"buy_and_hold_strategy", "equal_weight_strategy"}
+NEED_NO_MOVE = NEVER_SELL | {"cross_sectional_momentum_strategy"}
+EXITS = {
+    "exit_stop": 0.02,
+    "exit_target": 0.05,
+    "exit_trail": 0.03,
+    "exit_bars": 10,
+    "exit_session_end": True,
+}
 SYMBOLS = ("AAPL", "BAC", "SPY")
 START = datetime(2013, 1, 2, 14, 30, tzinfo=UTC)
 BARS = 160
@@ -72,6 +105,21 @@ def strategy(request: pytest.FixtureRequest) -> Strategy[Any]:
     return STRATEGIES[request.param].configured(SETTINGS.get(request.param, {}))
 
 
+@pytest.fixture
+def with_exits(strategy: Strategy[Any]) -> Strategy[Any]:
+    given = SETTINGS.get(strategy.name, {})
+    return type(strategy).configured({**given, **EXITS})
+
+
+@pytest.fixture(autouse=True)
+def model_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the strategies that ask a model one that never was trained."""
+    for kind in STRATEGIES.values():
+        if issubclass(kind, Fitted):
+            model = model_of_stumps(kind.name, tuple(kind.configured({}).indicators()))
+            monkeypatch.setattr(kind, "models", {"by_hand": model})
+
+
 def said(decisions: pl.DataFrame) -> list[tuple[Any, ...]]:
     """Return what a decision settles, without the last digits of its numbers."""
     return decisions.select(
@@ -79,6 +127,9 @@ def said(decisions: pl.DataFrame) -> list[tuple[Any, ...]]:
         "timestamp",
         "warm",
         "signal",
+        "weight",
+        "reduce_only",
+        "group",
         pl.col("conditions").list.eval(pl.element().struct.field("passed")),
     ).rows()
 
@@ -126,6 +177,23 @@ def test_it_does_not_look_ahead(strategy: Strategy[Any]) -> None:
     require_no_lookahead(strategy, bars_enough, cuts=6)
 
 
+def test_with_exit_rules_it_does_not_look_ahead(with_exits: Strategy[Any]) -> None:
+    bars_enough = walk(20260921, with_exits.history + 100)
+    require_no_lookahead(with_exits, bars_enough, cuts=4)
+
+
+def test_with_exit_rules_a_short_window_is_enough(with_exits: Strategy[Any]) -> None:
+    bars_enough = walk(20260921, with_exits.history + 20)
+    window = bars_enough.group_by("symbol", maintain_order=True).tail(
+        with_exits.history
+    )
+    last = with_exits.decide(window).group_by("symbol", maintain_order=True).tail(1)
+    whole = with_exits.decide(bars_enough)
+    expected = whole.group_by("symbol", maintain_order=True).tail(1)
+    assert said(last) == said(expected)
+    assert last["warm"].all()
+
+
 def test_bars_before_the_warm_up_change_nothing(strategy: Strategy[Any]) -> None:
     whole = strategy.decide(WALK)
     warmup = strategy.warmup()
@@ -144,7 +212,7 @@ def test_the_last_row_of_a_short_window_is_the_decision(
     strategy: Strategy[Any],
 ) -> None:
     whole = strategy.decide(WALK)
-    window = WALK.group_by("symbol", maintain_order=True).tail(strategy.warmup())
+    window = WALK.group_by("symbol", maintain_order=True).tail(strategy.history)
     last = strategy.decide(window).group_by("symbol", maintain_order=True).tail(1)
     expected = whole.group_by("symbol", maintain_order=True).tail(1)
     assert said(last) == said(expected)
@@ -158,7 +226,7 @@ def test_a_cold_bar_gives_no_signal_and_says_why(strategy: Strategy[Any]) -> Non
 
 
 def test_other_symbols_do_not_matter(strategy: Strategy[Any]) -> None:
-    if strategy.across():
+    if strategy.compares_symbols:
         pytest.skip("it compares symbols")
     whole = strategy.decide(WALK)
     for symbol in SYMBOLS:

@@ -15,6 +15,11 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "threshold": 0.02,
         "max_position_size": 0.1,
         "allow_short": False,
+        "exit_stop": 0.0,
+        "exit_target": 0.0,
+        "exit_trail": 0.0,
+        "exit_bars": 0,
+        "exit_session_end": False,
     }
 
 

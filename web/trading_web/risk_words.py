@@ -19,6 +19,7 @@ STATEMENTS: Final = frozenset(
         "order_is_not_repeated",
         "no_opposite_order_is_open",
         "short_is_allowed",
+        "no_leg_is_refused",
     }
 )
 """Checks that are true or false: their 0 and 1 say nothing to a person."""

@@ -1,16 +1,19 @@
 """The one answer to each signal: sized, checked, stored and told."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 from loguru import logger
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from trading_core.limits import CheckResult, Evaluation, evaluate
+from trading_core.limits import CheckResult, Evaluation, evaluate, refused_groups
 from trading_core.money import ZERO, BadNumber
 from trading_risk.domain import CHECKS, LiveProposal
 from trading_risk.domain.books import OpenOrder
@@ -70,8 +73,10 @@ def decide_all(
     if new:
         facts = _facts(tx, new, surroundings, market_time)
         rows, checks, reserved = [], [], []
+        refused = _refused_legs(tx, facts, new, surroundings, market_time)
         for request in new:
-            judgement = _judge(tx, facts, request, surroundings, market_time)
+            leg = "" if request.reduce_only else refused.get(request.group_id, "")
+            judgement = _judge(tx, facts, request, surroundings, market_time, leg)
             rows.append(_outcome(request, judgement, day, market_time))
             checks += _checks(rows[-1]["outcome_id"], judgement.evaluation)
             if rows[-1]["order_id"] is not None:
@@ -144,9 +149,13 @@ def decide_outstanding(
     tx.lock_account()
     tx.reservations.release_written()
     market_time = tx.market_time()
+    # The legs of one position are answered together.
     return [
-        decide(tx, request_of(signal), surroundings, market_time)
-        for signal in tx.outcomes.unanswered()
+        outcome
+        for _, signals in groupby(tx.outcomes.unanswered(), attrgetter("bar_end"))
+        for outcome in decide_all(
+            tx, [request_of(signal) for signal in signals], surroundings, market_time
+        )
     ]
 
 
@@ -197,17 +206,44 @@ def _judge(
     request: TradeRequest,
     surroundings: Surroundings,
     market_time: datetime,
+    refused_leg: str = "",
 ) -> _Judgement:
     if isinstance(facts, Evaluation):
         return _Judgement(facts, None)
     try:
-        proposal = propose(tx, facts, request, surroundings, market_time)
+        proposal = propose(tx, facts, request, surroundings, market_time, refused_leg)
     except Exception as error:  # why: whatever fails here is a refusal with its reason
         if isinstance(error, SQLAlchemyError):
             raise
         logger.exception("signal {} could not be judged", request.signal_id)
         return _Judgement(_failed(error), None)
     return _Judgement(evaluate(proposal, facts.limits, CHECKS), proposal)
+
+
+def _refused_legs(
+    tx: RiskTransaction,
+    facts: Sitting | Evaluation,
+    requests: Sequence[TradeRequest],
+    surroundings: Surroundings,
+    market_time: datetime,
+) -> dict[UUID | None, str]:
+    """Return the groups of which a leg may not trade, and why.
+
+    Each leg is judged by itself first. A group that did not come whole is refused: a
+    leg without its others is another position than was asked for.
+    """
+    legs = [r for r in requests if r.group_id is not None and not r.reduce_only]
+    came = Counter(request.group_id for request in legs)
+    refused = refused_groups(
+        (request.group_id, request.symbol, judgement.evaluation)
+        for request in legs
+        for judgement in (_judge(tx, facts, request, surroundings, market_time),)
+    )
+    for request in legs:
+        if came[request.group_id] != request.legs:
+            said = f"{came[request.group_id]} of {request.legs} legs came"
+            refused.setdefault(request.group_id, said)
+    return refused
 
 
 def _failed(error: Exception) -> Evaluation:

@@ -51,6 +51,9 @@ class TradeRequest:
     valid_until: datetime
     market_time: datetime
     event_id: UUID | None = None
+    reduce_only: bool = False
+    group_id: UUID | None = None
+    legs: int = 1
     quantity: Decimal | None = None
     terms: OrderTerms = AT_MARKET
     replaces: UUID | None = None
@@ -87,6 +90,9 @@ def request_of(signal: SignalGenerated) -> TradeRequest:
         valid_until=signal.valid_until,
         market_time=signal.market_time,
         event_id=signal.event_id,
+        reduce_only=signal.reduce_only,
+        group_id=signal.group_id,
+        legs=signal.legs,
     )
 
 
@@ -158,6 +164,7 @@ def propose(
     request: TradeRequest,
     surroundings: Surroundings,
     market_time: datetime,
+    refused_leg: str = "",
 ) -> LiveProposal:
     """Put together everything that the checks look at."""
     symbol, strategy, side = request.symbol, request.strategy, request.side
@@ -180,6 +187,7 @@ def propose(
         max_position_size=request.max_position_size,
         is_session_open=request.is_session_open,
         allow_short=request.allow_short,
+        refused_leg=refused_leg,
         # Orders by hand belong to no bar; their idempotency key guards them.
         is_repeated=request.quantity is None
         and (strategy, symbol, side) in sitting.ordered,
@@ -230,7 +238,9 @@ def _quantity(request: TradeRequest, equity: Decimal, held: Decimal) -> Decimal:
     target = target_quantity(equity, request.price, request.max_position_size)
     if not target and not held:
         return ZERO
-    return order_quantity(request.side, target, held, request.allow_short)
+    return order_quantity(
+        request.side, target, held, request.allow_short, request.reduce_only
+    )
 
 
 def _since(moment: datetime | None) -> Decimal:

@@ -53,12 +53,15 @@ class Verdict:
     window_bars: int = 0
     indicators: dict[str, float | None] = field(default_factory=dict)
     conditions: list[dict[str, Any]] = field(default_factory=list)
+    weight: float = 1.0
+    reduce_only: bool = False
+    group: str | None = None
 
 
 def window_size(strategy: Strategy[Any]) -> int:
     """Return how many bars of a symbol a strategy is given: always the same number,
     so that a decision never depends on which other strategies run."""
-    return max(strategy.warmup(), 1) + MORE_THAN_WARMUP
+    return strategy.history + MORE_THAN_WARMUP
 
 
 def decide(
@@ -81,7 +84,8 @@ def decide(
     }
     rows: dict[str, dict[str, Any]] = {}
     if not present.is_empty():
-        decided = strategy.decide(window.drop("revision"))
+        needed = window.group_by("symbol", maintain_order=True).tail(strategy.history)
+        decided = strategy.decide(needed.drop("revision"), at=bar_start)
         rows = _rows_of(decided, present, bar_start)
     revisions = dict(present.select("symbol", "revision").iter_rows())
     verdicts = []
@@ -162,7 +166,20 @@ def _verdict(
             }
             for condition in row["conditions"] or ()
         ],
+        weight=_weight(row),
+        reduce_only=bool(row.get("reduce_only")),
+        group=row.get("group"),
     )
+
+
+def _weight(row: Mapping[str, Any]) -> float:
+    weight: float = row.get("weight", 1.0)
+    if row["signal"] and not (weight is not None and 0 < weight <= 1):
+        raise BadDecision(
+            f"{row['symbol']} at {row['timestamp']}: weight is {weight}; it must be "
+            "above 0 and at most 1"
+        )
+    return weight
 
 
 def finite_values(values: Mapping[str, float | None] | None) -> dict[str, float | None]:

@@ -1,5 +1,6 @@
 """Deciding on one bar: every strategy that is on, every symbol, also "no"."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from trading_strategy.domain import deciding
 from trading_strategy.domain.deciding import Outcome, Verdict
 from trading_strategy.models import StrategyRow
 from trading_strategy.operations.engine import Engine, StrategyFault
+from trading_strategy.operations.settings import follow_file
 from trading_strategy.repository import StrategyTransaction
 from trading_strategy.repository.strategies import Strategies
 from trading_system.contracts.ingestion import BarsIngested
@@ -22,7 +24,13 @@ from trading_system.contracts.strategy import (
     SignalGenerated,
     StrategyFailed,
 )
-from trading_system.vocabulary import correlation_id, decision_id, signal_id
+from trading_system.errors import Misconfigured
+from trading_system.vocabulary import (
+    correlation_id,
+    decision_id,
+    identity,
+    signal_id,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,7 @@ def decide_bar(
     Orders may come of it only when the bar was the newest when it came in and still is.
     """
     tx.take_turn()
+    _take_up_changes(tx, engine)
     sequence = tx.ingested.sequence(bar)
     decided = tx.decisions.deciders(bar.timeframe, bar.bar_end)
     todo = [
@@ -71,14 +80,16 @@ def decide_bar(
     errors: list[str] = []
     for row in todo:
         verdicts, error = _verdicts(engine, row, window, about)
+        error = error or engine.fault(row.name)
         if error is not None:
             errors.append(error)
         _note_error(tx, row, about, error)
         decisions += [_decision(row, verdict, about) for verdict in verdicts]
+        asking = [each for each in verdicts if each.outcome is Outcome.SIGNAL]
+        legs = Counter(each.group for each in asking if not each.reduce_only)
         signals += [
-            _signal(engine, row, verdict, about)
-            for verdict in verdicts
-            if verdict.outcome is Outcome.SIGNAL
+            _signal(engine, row, verdict, about, legs[verdict.group])
+            for verdict in asking
         ]
     tx.decisions.add(decisions, [_signal_row(signal) for signal in signals])
     for signal in signals:
@@ -96,6 +107,16 @@ def decide_bar(
         )
     )
     return Decided(len(decisions), len(signals), tuple(errors), names)
+
+
+def _take_up_changes(tx: StrategyTransaction, engine: Engine) -> None:
+    """Bring changed files into force; a wrong strategies file changes nothing."""
+    if engine.reload():
+        try:
+            with tx.session.begin_nested():
+                follow_file(tx, engine)
+        except Misconfigured as error:
+            logger.error("What was in force before stays: {}", error)
 
 
 def valid_until(calendar: Calendar, bar: BarsIngested) -> datetime:
@@ -214,12 +235,13 @@ def _decision_id(row: StrategyRow, symbol: str, bar: BarsIngested) -> UUID:
 
 
 def _signal(
-    engine: Engine, row: StrategyRow, verdict: Verdict, about: _About
+    engine: Engine, row: StrategyRow, verdict: Verdict, about: _About, legs: int
 ) -> SignalGenerated:
     bar = about.bar
     decision = _decision_id(row, verdict.symbol, bar)
     parameters = engine.strategy(row).parameters
     assert verdict.side is not None and verdict.price is not None
+    group = verdict.group
     return SignalGenerated(
         correlation_id=correlation_id(verdict.symbol, bar.timeframe, bar.bar_end),
         signal_id=signal_id(decision),
@@ -234,13 +256,20 @@ def _signal(
         decision_price=verdict.price,
         score=verdict.score,
         reason=verdict.reason,
-        max_position_size=parameters.max_position_size,
+        max_position_size=verdict.weight * parameters.max_position_size,
         allow_short=parameters.allow_short,
+        reduce_only=verdict.reduce_only,
+        group_id=None if group is None else _group_id(row, group, bar),
+        legs=legs if group and not verdict.reduce_only else 1,
         may_trade=about.may_trade,
         session_closed=bar.session_closed,
         valid_until=about.valid_until,
         market_time=bar.market_time,
     )
+
+
+def _group_id(row: StrategyRow, group: str, bar: BarsIngested) -> UUID:
+    return identity("legs", row.name, group, bar.timeframe, bar.bar_end.isoformat())
 
 
 def _signal_row(signal: SignalGenerated) -> dict[str, Any]:

@@ -2,15 +2,20 @@
 
 import ctypes
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
+
+from loguru import logger
 
 from trading_core.strategy import Strategy, StrategyError
 from trading_strategy.domain.deciding import window_size
 from trading_strategy.models import StrategyRow
+from trading_system import plugins as plugin_files
+from trading_system.config import strategies as strategies_file
 from trading_system.config.strategies import StrategiesFile
-from trading_system.errors import NotFound
+from trading_system.errors import Misconfigured, NotFound
 from trading_system.plugins import Plugin, Plugins
 
 T = TypeVar("T")
@@ -32,14 +37,47 @@ class Engine:
         file: StrategiesFile,
         feed: str,
         patience: float = PATIENCE,
+        directories: Sequence[Path] = (),
     ) -> None:
         self.plugins = plugins
         self.file = file
         self.feed = feed
+        self._directories = tuple(directories)
+        self._seen = plugin_files.fingerprint(self._directories, file.path)
         self._patience = patience
         self._configured: dict[tuple[UUID, int], Strategy[Any]] = {}
         self._sizes: dict[tuple[UUID, int], int] = {}
         self._stuck: dict[str, threading.Thread] = {}
+
+    def reload(self) -> bool:
+        """Take up files that have changed; say whether there were any.
+
+        A strategies file that cannot be read changes nothing until it can. Of a
+        strategy whose file cannot be taken any more, the code that ran goes on.
+        """
+        seen = plugin_files.fingerprint(self._directories, self.file.path)
+        if seen == self._seen:
+            return False
+        self._seen = seen
+        self.plugins = plugin_files.discover(self._directories)
+        try:
+            self.file = strategies_file.load(self.file.path)
+            if not self.plugins.faults:
+                self.file.refuse_unknown(list(self.plugins.found))
+        except Misconfigured as error:
+            logger.error("The strategies file that was read before counts: {}", error)
+            return False
+        return True
+
+    def fault(self, name: str) -> str | None:
+        """Return why a strategy runs with the code of before, if it does."""
+        if name in self.plugins.found:
+            return None
+        faults = "; ".join(str(fault) for fault in self.plugins.faults)
+        return (
+            f"{name} goes on with the code of before: no usable file defines it now. "
+            f"{faults or 'Its file is gone.'}"
+        )
 
     def plugin(self, name: str) -> Plugin:
         """Return the plugin of a strategy; say why when there is none."""

@@ -175,7 +175,7 @@ def _new(tx: StrategyTransaction, plugin: Plugin, wanted: Setting) -> StrategyRo
 def _warmup(plugin: Plugin, parameters: Mapping[str, Any]) -> int:
     """Return the warm-up to show, 0 where the strategy cannot tell."""
     try:
-        return int(plugin.strategy.configured(parameters).warmup())
+        return int(plugin.strategy.configured(parameters).history)
     except Exception as error:  # a user's code; it is told when it must decide
         logger.warning("{} cannot tell its warm-up: {}", plugin.name, error)
         return 0

@@ -22,7 +22,7 @@ from trading_core.benchmark import buy_and_hold
 from trading_core.calendar import NEW_YORK, Calendar, Session
 from trading_core.costs import accrued_fees, daily_fees, night_costs
 from trading_core.ledger import Book, Execution, Split, round_trips
-from trading_core.limits import Proposal, evaluate, loss_share
+from trading_core.limits import Proposal, evaluate, loss_share, refused_groups
 from trading_core.matching import OrderType, Quote, RestingOrder, match
 from trading_core.money import QUANTITY_STEP, ZERO, Side, exact, price_of
 from trading_core.simulation.actions import CorporateAction, split_adjusted
@@ -36,7 +36,7 @@ from trading_core.simulation.result import (
 )
 from trading_core.simulation.setup import Setup
 from trading_core.sizing import order_quantity, target_quantity
-from trading_core.strategy import Strategy
+from trading_core.strategy import LEG, Strategy
 
 
 def simulate(
@@ -55,7 +55,8 @@ def simulate(
     good, problems = bar_frame.validate(bars)
     if problems or good.is_empty():
         what = problems[0].message if problems else "There are no bars."
-        raise ValueError(f"A backtest needs clean bars. {what}")
+        remedy = "Correct the row, or leave it out." if problems else ""
+        raise ValueError(f"A backtest needs clean bars. {what} {remedy}".rstrip())
     adjusted = split_adjusted(good, setup.actions)
     decisions = strategy.decide(adjusted).with_columns(good["close"])
     run = _Run(strategy, setup)
@@ -82,6 +83,9 @@ class _Row:
     close: float
     volume: float
     signal: int
+    weight: float
+    reduce_only: bool
+    group: str | None
     price: Decimal
 
 
@@ -132,7 +136,6 @@ class _Run:
         self.high_water = setup.cash
         self.equity = setup.cash
         self.today: _Today | None = None
-        self.share = exact(strategy.parameters.max_position_size)
         self.actions: dict[date, list[CorporateAction]] = defaultdict(list)
         for action in setup.actions:
             self.actions[action.day].append(action)
@@ -240,14 +243,30 @@ class _Run:
     def decide(self, rows: Sequence[_Row], end: datetime) -> None:
         """Turn the signals of one slot into orders, in order of symbols."""
         placed = 0
+        refused = self._refused_legs(rows, end)
         for row in rows:
             if row.signal:
-                placed += self._answer(row, end, placed)
+                leg = "" if row.reduce_only else refused.get(row.group, "")
+                placed += self._answer(row, end, placed, leg)
 
-    def _answer(self, row: _Row, end: datetime, placed: int) -> int:
-        side: Side = "buy" if row.signal > 0 else "sell"
+    def _refused_legs(
+        self, rows: Sequence[_Row], end: datetime
+    ) -> dict[str | None, str]:
+        """Return the groups of which a leg may not trade, and why."""
+        legs = [row for row in rows if row.group and row.signal and not row.reduce_only]
+        judged = (
+            (row.group, row.symbol, evaluate(proposal, self.setup.limits))
+            for row in legs
+            for proposal in (self._proposal(row, _side(row), end, 0),)
+        )
+        return refused_groups(judged)
+
+    def _answer(
+        self, row: _Row, end: datetime, placed: int, refused_leg: str = ""
+    ) -> int:
+        side = _side(row)
         reference = f"{self.strategy.name}|{row.symbol}|{end.isoformat()}"
-        proposal = self._proposal(row, side, end, placed)
+        proposal = self._proposal(row, side, end, placed, refused_leg)
         evaluation = evaluate(proposal, self.setup.limits)
         self.outcomes.append(Outcome(reference, row.symbol, side, end, evaluation))
         if not evaluation.approved:
@@ -255,16 +274,26 @@ class _Run:
         self._place(row, side, evaluation.quantity, end, reference)
         return 1
 
-    def _proposal(self, row: _Row, side: Side, end: datetime, placed: int) -> Proposal:
+    def _proposal(
+        self,
+        row: _Row,
+        side: Side,
+        end: datetime,
+        placed: int,
+        refused_leg: str = "",
+    ) -> Proposal:
         assert self.today is not None
         parameters = self.strategy.parameters
         price, equity = row.price, self.equity
         held = self.book.position(row.symbol).quantity + self._ordered(row.symbol)
         quantity = ZERO
+        share = exact(row.weight * parameters.max_position_size)
         if equity > 0:
-            target = target_quantity(equity, price, self.share, self.setup.fractional)
+            target = target_quantity(equity, price, share, self.setup.fractional)
             if target or held:
-                quantity = order_quantity(side, target, held, parameters.allow_short)
+                quantity = order_quantity(
+                    side, target, held, parameters.allow_short, row.reduce_only
+                )
         reserved, spent = self._reserved()
         day_loss = loss_share(self.today.equity, equity)
         drawdown = loss_share(self.high_water, equity)
@@ -278,9 +307,10 @@ class _Run:
             buying_power=self.book.cash - spent,
             gross_exposure=self.book.gross_value(self.marks) + reserved,
             held=held,
-            max_position_size=self.share,
+            max_position_size=share,
             is_session_open=self.today.session.contains(end),
             allow_short=parameters.allow_short,
+            refused_leg=refused_leg,
             opposite=self._opposite(row.symbol, side),
             orders_this_bar=placed,
             orders_today=self.today.orders,
@@ -421,7 +451,7 @@ def _sessions(
     bars: pl.DataFrame, decisions: pl.DataFrame, calendar: Calendar, setup: Setup
 ) -> Iterable[tuple[Session, list[Slot]]]:
     """Yield each session with its bars grouped by their ends, in order of time."""
-    signals = decisions.select("symbol", "timestamp", "signal")
+    signals = decisions.select("symbol", "timestamp", "signal", *LEG)
     rows = bars.join(signals, on=["symbol", "timestamp"], how="left").sort(
         "timestamp", "symbol"
     )
@@ -446,8 +476,12 @@ def _sessions(
         )
 
 
+def _side(row: _Row) -> Side:
+    return "buy" if row.signal > 0 else "sell"
+
+
 def _row(values: tuple[Any, ...], end: datetime) -> _Row:
-    symbol, start, open_, high, low, close, volume, signal = values
+    symbol, start, open_, high, low, close, volume, signal, weight, only, group = values
     return _Row(
         symbol,
         start,
@@ -458,5 +492,8 @@ def _row(values: tuple[Any, ...], end: datetime) -> _Row:
         close,
         volume,
         int(signal),
+        float(weight),
+        bool(only),
+        group,
         price_of(close),
     )

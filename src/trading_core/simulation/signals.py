@@ -53,7 +53,7 @@ class Signals:
                 _Indicator(str(len(self._indicators)), expression, reads),
             )
             named[name] = indicator.column
-        return _Rules(strategy.rules(), strategy.warmup(), named)
+        return _Rules(strategy.rules(), strategy.history, named)
 
     def of(self, bars: pl.DataFrame, place: slice) -> "ColumnSignals":
         """Return the signals over a column: the bars of one symbol and their place."""
@@ -120,21 +120,26 @@ class ColumnSignals:
 
 
 def asked(strategy: Strategy[Any], bars: pl.DataFrame) -> Marks:
-    """Return the signals of every bar, of whatever strategy, by asking it."""
-    seen = pl.int_range(1, pl.len() + 1).over("symbol")
-    signal = pl.col("signal").fill_null(0).cast(pl.Int8)
-    marks = (
-        strategy.signals(bars.lazy())
-        # A strategy that compares symbols may hand its bars back in order of time.
-        .sort("symbol", "timestamp")
-        .select(pl.when(seen >= strategy.warmup()).then(signal).otherwise(0))
-        .collect()
-        .to_series()
-        .cast(pl.Int8)
-        .to_numpy()
-    )
+    """Return the signals of every bar, of whatever strategy, by asking it.
+
+    Signals of several legs are refused: each column trades by itself, and knows sides
+    only.
+    """
+    if set(strategy.legs()) - {"reduce_only"}:
+        raise StrategyError(
+            f"{strategy.name} asks for parts of a position or for several legs, which a "
+            "column has not: backtest it with `simulate`, `trading backtest run`."
+        )
+    frame = strategy.asked(bars.lazy()).select("signal", "reduce_only").collect()
+    marks = frame["signal"].to_numpy()
     if marks.size != bars.height or not np.isin(marks, (-1, 0, 1)).all():
         strategy.decide(bars)  # refuses them, with the bar
+    if strategy.parameters.allow_short and frame["reduce_only"].any():
+        raise StrategyError(
+            f"{strategy.name} closes only, with allow_short: a column cannot close a "
+            "position without turning it. Backtest it with `simulate`, `trading "
+            "backtest run`."
+        )
     return marks
 
 
@@ -166,7 +171,9 @@ def _is_read_by_column(strategy: Strategy[Any]) -> bool:
     return (
         kind.signals is Strategy.signals
         and kind.with_indicators is Strategy.with_indicators
-        and not strategy.across()
+        and kind.side is Strategy.side
+        and not (strategy.across() or strategy.derived() or strategy.legs())
+        and strategy.parameters.exits is None
     )
 
 

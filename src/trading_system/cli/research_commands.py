@@ -17,6 +17,8 @@ from trading_system.runtime.faults import ExitCode
 # each command here imports it when it runs.
 
 backtest = Typer(help="Backtests: run one, show and compare them.")
+pairs = Typer(help="Pairs of symbols that belong together.")
+model = Typer(help="Models that strategies ask: train one, show them.")
 
 Name = Annotated[str, typer.Argument(help="The strategy's name.")]
 Bars = Annotated[
@@ -49,6 +51,8 @@ SWEEP_KEYS = ("place", "symbol")
 def add_to(app: Typer) -> None:
     """Add the commands of this module."""
     app.add_typer(backtest, name="backtest", no_args_is_help=True)
+    app.add_typer(pairs, name="pairs", no_args_is_help=True)
+    app.add_typer(model, name="model", no_args_is_help=True)
     app.command("lookahead")(look_ahead)
     app.command("sweep")(sweep)
     app.command("walk-forward")(walk_forward)
@@ -199,6 +203,114 @@ def new_strategy(
         f"Wrote {path}. Next: `trading lookahead {name}` with STRATEGY_DIRS.",
         path=str(path),
     )
+
+
+@pairs.command("discover")
+def discover_pairs(
+    bars: Annotated[Path, typer.Option(help="Parquet or CSV file of bars.")],
+    symbols: Annotated[
+        list[str] | None, typer.Option("--symbol", help="May be repeated.")
+    ] = None,
+    formation: Annotated[
+        float, typer.Option(help="Part of the bars that pairs are found on.")
+    ] = 0.7,
+    level: Annotated[float, typer.Option(help="Level: 0.01, 0.05 or 0.1.")] = 0.05,
+    best: Annotated[int, typer.Option(min=1, help="How many to show.")] = 20,
+) -> None:
+    """Test which pairs are cointegrated, and hold them against later bars.
+
+    Example: `trading pairs discover --bars bars.parquet`. `adjusted` is the p-value
+    after all the tests that were made; what passes goes into `pairs` of
+    `pairs_strategy`.
+    """
+    import polars as pl
+
+    from trading_system import pair_discovery, research
+
+    frame = research.bars_of(bars)
+    if symbols:
+        frame = frame.filter(pl.col("symbol").is_in([s.upper() for s in symbols]))
+    show_rows(pair_discovery.discover(frame, formation, level)[:best])
+
+
+@model.command("train")
+def train_model(
+    strategy: Name,
+    bars: Annotated[Path, typer.Option(help="Parquet or CSV file of bars.")],
+    name: Annotated[str, typer.Option(help="What to call the model.")],
+    folder: Annotated[
+        Path, typer.Option("--dir", help="Where to write it; STRATEGY_DIRS names it.")
+    ] = Path("."),
+    values: Values = None,
+    train: Annotated[int, typer.Option(min=1, help="Days to train on.")] = 730,
+    test: Annotated[int, typer.Option(min=1, help="Days that a fit answers.")] = 180,
+    anchored: Annotated[
+        bool, typer.Option("--anchored", help="Train on everything before the test.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of the trees' random halves.")] = 0,
+    data_dir: DataDir = None,
+) -> None:
+    """Train a model by walking forward, and show how each step did on its test.
+
+    Example: `trading model train classifier_strategy --bars bars.parquet --name spring
+    --dir strategies`. A log loss above that of the base rate foretells nothing.
+    """
+    from trading_system import model_training, research
+
+    settings = installation.settings(data_dir)
+    kind = research.strategy_of(settings, strategy, research.values_of(values or []))
+    made = model_training.train(
+        kind,
+        research.bars_of(bars),
+        name,
+        timedelta(days=train),
+        timedelta(days=test),
+        anchored,
+        seed,
+    )
+    path = model_training.write(made, folder)
+    show_rows([_fit_shown(each) for each in made.fits])
+    if not is_json():
+        show_text(f"Wrote {path}, hash {made.hash}.")
+
+
+@model.command("list")
+def list_models(data_dir: DataDir = None) -> None:
+    """Show the models in the folders of STRATEGY_DIRS.
+
+    Example: `trading model list`.
+    """
+    from trading_system import plugins
+
+    settings = installation.settings(data_dir)
+    found, _ = plugins.models_in(settings.strategy_dirs)
+    show_rows(
+        [
+            {
+                "name": each.name,
+                "strategy": each.strategy,
+                "hash": each.hash,
+                "fits": len(each.fits),
+                "first": each.training.first,
+                "last": each.training.last,
+                "data_hash": each.training.data_hash,
+                "path": str(path),
+            }
+            for path, each in found.items()
+        ]
+    )
+
+
+def _fit_shown(fit: Any) -> dict[str, Any]:
+    scores = None if fit.scores is None else fit.scores.model_dump()
+    names = ("rows", "log_loss", "log_loss_of_base_rate", "accuracy", "auc")
+    return {
+        "valid_from": fit.valid_from,
+        "trained_from": fit.trained_from,
+        "trained_until": fit.trained_until,
+        "trained_rows": fit.rows,
+        **{f"test_{name}": scores and scores[name] for name in names},
+    }
 
 
 @backtest.command("run")

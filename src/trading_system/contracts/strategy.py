@@ -12,7 +12,9 @@ class SignalGenerated(Event, topic="strategy.signal_generated"):
     """A strategy wants a position: buy up to its share of equity, or be flat.
 
     `max_position_size` is that share. `may_trade` is false when the bar was not the
-    newest one, so that no order may come of it.
+    newest one, so that no order may come of it. With `reduce_only` it closes what is
+    open on the other side and opens nothing. The `legs` signals of one position share a
+    `group_id`: all of them trade, or none does.
     """
 
     signal_id: UUID
@@ -29,6 +31,9 @@ class SignalGenerated(Event, topic="strategy.signal_generated"):
     reason: str
     max_position_size: float
     allow_short: bool = False
+    reduce_only: bool = False
+    group_id: UUID | None = None
+    legs: int = 1
     may_trade: bool
     session_closed: bool
     valid_until: Instant

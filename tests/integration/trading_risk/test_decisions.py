@@ -329,3 +329,60 @@ def test_an_opposing_signal_that_comes_later_is_denied(account: Any) -> None:
     assert account.ask("AAPL", strategy="momentum").outcome == "approved"
     later = account.ask("AAPL", strategy="reversal", side=Side.SELL)
     assert (later.outcome, later.code) == ("denied", "SELF_MATCH")
+
+
+def answers(account: Any, *signals: Any) -> dict[str, tuple[str, str]]:
+    """Return code and detail for each symbol of signals that came together."""
+    with account.database.transaction() as tx:
+        outcomes = operations.decide_all(
+            tx,
+            [operations.request_of(signal) for signal in signals],
+            account.surroundings,
+            signals[0].market_time,
+        )
+    return {each.symbol: (each.code, each.detail) for each in outcomes}
+
+
+def test_both_legs_of_a_position_trade_or_neither_does(account: Any) -> None:
+    group = {"group_id": new_id(), "legs": 2, "allow_short": True}
+    legs = (
+        account.signal("AAPL", strategy="pairs", **group),
+        account.signal("MSFT", side=Side.SELL, strategy="pairs", **group),
+    )
+    alone = account.signal("XOM", strategy="momentum")
+    found = answers(account, *legs, alone)
+    assert found["AAPL"] == (
+        "LEG_REFUSED",
+        "the leg MSFT is refused: SHORT_NOT_ALLOWED",
+    )
+    assert found["MSFT"][0] == "SHORT_NOT_ALLOWED"
+    assert found["XOM"][0] == ""
+
+
+def test_legs_that_may_both_trade_are_approved(account: Any) -> None:
+    account.limit("allow_short", "1")
+    group = {"group_id": new_id(), "legs": 2, "allow_short": True}
+    found = answers(
+        account,
+        account.signal("AAPL", strategy="pairs", **group),
+        account.signal("MSFT", side=Side.SELL, strategy="pairs", **group),
+    )
+    assert {code for code, _ in found.values()} == {""}
+
+
+def test_a_leg_that_came_without_the_other_is_refused(account: Any) -> None:
+    leg = account.signal("AAPL", strategy="pairs", group_id=new_id(), legs=2)
+    assert answers(account, leg)["AAPL"] == ("LEG_REFUSED", "1 of 2 legs came")
+
+
+def test_a_leg_is_closed_whatever_becomes_of_the_other(account: Any) -> None:
+    account.holds("AAPL", "10", "100", strategy="pairs")
+    group = {"group_id": new_id(), "reduce_only": True, "allow_short": True}
+    found = answers(
+        account,
+        account.signal("AAPL", side=Side.SELL, strategy="pairs", **group),
+        account.signal("MSFT", side=Side.SELL, strategy="pairs", **group),
+    )
+    assert found["AAPL"][0] == ""
+    # What only closes opens no short where nothing is held.
+    assert found["MSFT"][0] == "AT_TARGET"

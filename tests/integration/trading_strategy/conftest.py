@@ -162,7 +162,11 @@ def make_engine(
         path = tmp_path / "strategies.yaml"
         path.write_text(dedent(document), encoding="utf-8")
         engine = Engine(
-            plugins.discover([folder]), strategies.load(path), "iex", patience
+            plugins.discover([folder]),
+            strategies.load(path),
+            "iex",
+            patience,
+            directories=[folder],
         )
         with database.transaction() as tx:
             operations.follow_file(tx, engine)
