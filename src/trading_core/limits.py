@@ -118,8 +118,8 @@ class Proposal:
     `opposite` is the shares of the symbol's open orders on the other side.
     `gross_exposure` is the value of all positions and open orders, both counted as
     positive. `refused_leg` names the leg of the same position that may not trade, if
-    one may not. Losses and drawdowns are shares of equity, 0.02 for 2 %; below zero is a
-    gain.
+    one may not. Losses and drawdowns are shares of equity, 0.02 for 2 %; below zero is
+    a gain.
     """
 
     strategy: str

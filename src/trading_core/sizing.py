@@ -42,8 +42,8 @@ def order_quantity(
     `target` is above zero; `held` is negative for a short. A buy goes up to the target,
     a sale to flat, or with `allow_short` from flat to the target short. No order goes
     through zero: the broker wants the position closed first, so the next signal opens
-    the other side. With `reduce_only` an order closes what is open on the other side and
-    opens nothing.
+    the other side. With `reduce_only` an order closes what is open on the other side
+    and opens nothing.
     """
     if reduce_only:
         return max(-held if side == "buy" else held, ZERO)

@@ -127,8 +127,8 @@ def asked(strategy: Strategy[Any], bars: pl.DataFrame) -> Marks:
     """
     if set(strategy.legs()) - {"reduce_only"}:
         raise StrategyError(
-            f"{strategy.name} asks for parts of a position or for several legs, which a "
-            "column has not: backtest it with `simulate`, `trading backtest run`."
+            f"{strategy.name} asks for parts of a position or for several legs, which "
+            "a column has not: backtest it with `simulate`, `trading backtest run`."
         )
     frame = strategy.asked(bars.lazy()).select("signal", "reduce_only").collect()
     marks = frame["signal"].to_numpy()
