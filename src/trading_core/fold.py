@@ -4,6 +4,10 @@ The state at a bar is folded over the last `memory` bars of its symbol, from a s
 that knows nothing. So it depends on those bars alone: where the history begins, and
 what comes later, changes nothing, and a window of a trading day gives the state that a
 backtest over years has there.
+
+A step is a plain function of numbers. Where there is much to do it is compiled with
+Numba, which is loaded for that and not before; a trading day of a few symbols runs it
+as it is, with the same numbers.
 """
 
 from abc import abstractmethod

@@ -1,8 +1,7 @@
-"""Folding a step over the last bars of each symbol, compiled where that is worth it.
+"""Folds a typed state over the last rows of each symbol.
 
 A step is a plain function of numbers. Where there is much to do it is compiled with
-Numba, which is loaded for that and not before; a trading day of a few symbols runs it
-as it is, with the same numbers.
+Numba, which is loaded for that and not before.
 """
 
 from collections.abc import Callable
@@ -50,7 +49,7 @@ def folded(
     wanted = rows[rows - begun >= history - 1]
     states = np.full((begun.size, len(initial)), np.nan)
     if wanted.size * memory > WORTH_COMPILING:
-        _machine(step)(initial, inputs, wanted, memory, constants, states)
+        _machine(step)(initial, inputs, wanted, begun, memory, constants, states)
         return states
     values = inputs.tolist()
     for row in wanted.tolist():
@@ -66,14 +65,15 @@ def _machine(step: Step) -> Callable[..., None]:
     """Return the loop over rows, compiled with a step in it."""
     from numba import njit
 
-    one = njit(error_model="numpy", cache=True)(step)
+    one = njit(error_model="numpy")(step)
 
-    # Not kept on disk: the step inside is not part of what a cache tells apart.
+    # Not kept on disk: a cache does not tell apart what step is inside.
     @njit(nogil=True, error_model="numpy")
     def run(
         initial: Any,
         inputs: Floats,
         wanted: Integers,
+        begun: Integers,
         memory: int,
         constants: Any,
         states: Floats,
@@ -81,7 +81,7 @@ def _machine(step: Step) -> Callable[..., None]:
         for number in range(wanted.size):
             row = wanted[number]
             state = initial
-            for place in range(max(row - memory + 1, 0), row + 1):
+            for place in range(max(row - memory + 1, begun[row]), row + 1):
                 state = one(state, inputs[place], constants)
             for field in range(states.shape[1]):
                 states[row, field] = state[field]

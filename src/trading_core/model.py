@@ -86,7 +86,7 @@ class Scores(_Frozen):
 
 
 class Fit(_Frozen):
-    """Trees trained on bars up to `trained_until`, and asked from `valid_from`."""
+    """Trees trained on bars up to `trained_until`; they answer from `valid_from`."""
 
     trained_from: AwareDatetime
     trained_until: AwareDatetime
@@ -171,7 +171,7 @@ class Model(_Frozen):
             ) from error
 
     def answers(self, times: pl.Series, features: Floats) -> tuple[Floats, Floats]:
-        """Return probability and number of the fit of each row, NaN before any."""
+        """Return probability and place of the fit of each row, NaN before the first."""
         starts = pl.Series([fit.valid_from for fit in self.fits], dtype=times.dtype)
         number = starts.search_sorted(times, side="right").to_numpy().astype(int) - 1
         probability = np.full(len(features), np.nan)

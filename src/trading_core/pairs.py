@@ -105,7 +105,7 @@ def _fits(y: Floats, x: Floats) -> Floats:
 class Leg(NamedTuple):
     """The bars of one symbol among those that a relation is looked for in.
 
-    `place` is each common bar's place in the frame, `number` its place among the
+    `place` is each common bar's place in the frame, `number` its number among the
     symbol's own bars.
     """
 

@@ -297,7 +297,7 @@ class Strategy(ABC, Generic[P]):
         return bars
 
     def side(self) -> pl.Expr:
-        """1 where a bar asks to buy, -1 to sell, else 0: by default as `rules` say."""
+        """1 where a bar asks to buy, -1 to sell, 0 neither: by default by `rules`."""
         rules = self.rules()
         return signal(buy=_all_of(rules.buy), sell=_all_of(rules.sell))
 

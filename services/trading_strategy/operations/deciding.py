@@ -110,7 +110,7 @@ def decide_bar(
 
 
 def _take_up_changes(tx: StrategyTransaction, engine: Engine) -> None:
-    """Bring changed files into force; a strategies file in error changes nothing."""
+    """Bring changed files into force; a wrong strategies file changes nothing."""
     if engine.reload():
         try:
             with tx.session.begin_nested():
@@ -259,17 +259,17 @@ def _signal(
         max_position_size=verdict.weight * parameters.max_position_size,
         allow_short=parameters.allow_short,
         reduce_only=verdict.reduce_only,
-        group_id=(
-            identity("legs", row.name, group, bar.bar_end.isoformat())
-            if group
-            else None
-        ),
+        group_id=None if group is None else _group_id(row, group, bar),
         legs=legs if group and not verdict.reduce_only else 1,
         may_trade=about.may_trade,
         session_closed=bar.session_closed,
         valid_until=about.valid_until,
         market_time=bar.market_time,
     )
+
+
+def _group_id(row: StrategyRow, group: str, bar: BarsIngested) -> UUID:
+    return identity("legs", row.name, group, bar.timeframe, bar.bar_end.isoformat())
 
 
 def _signal_row(signal: SignalGenerated) -> dict[str, Any]:

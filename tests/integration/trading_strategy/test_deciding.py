@@ -134,6 +134,11 @@ def test_the_decision_knows_the_window_it_looked_at(database, engine, market):
         "threshold": 0.02,
         "max_position_size": 0.1,
         "allow_short": False,
+        "exit_stop": 0.0,
+        "exit_target": 0.0,
+        "exit_trail": 0.0,
+        "exit_bars": 0,
+        "exit_session_end": False,
     }
 
 

@@ -12,6 +12,9 @@ from trading_strategy import operations
 pytestmark = pytest.mark.integration
 
 FLAT = {"AAPL": 100.0, "BAC": 100.0, "SPY": 100.0}
+PATIENCE = 60.0
+"""Seconds: what is tested here is which file decides, not how quickly."""
+
 DOCUMENT = "strategies: [{name: mine, enabled: true}]"
 SOURCE = """
     import polars as pl
@@ -81,7 +84,7 @@ def change(path, text):
 def test_a_changed_file_decides_the_next_bar_under_another_version(
     database, make_engine, decided, tmp_path
 ):
-    engine = make_engine(DOCUMENT, mine=SOURCE.format(side="buy"))
+    engine = make_engine(DOCUMENT, PATIENCE, mine=SOURCE.format(side="buy"))
     before = decided(engine)
     change(tmp_path / "own" / "mine.py", SOURCE.format(side="sell"))
     after = decided(engine)
@@ -99,7 +102,7 @@ def test_a_changed_file_decides_the_next_bar_under_another_version(
 def test_a_file_that_was_broken_goes_on_as_it_was_and_says_so(
     database, make_engine, decided, tmp_path
 ):
-    engine = make_engine(DOCUMENT, mine=SOURCE.format(side="buy"))
+    engine = make_engine(DOCUMENT, PATIENCE, mine=SOURCE.format(side="buy"))
     before = decided(engine)
     change(tmp_path / "own" / "mine.py", "def broken(:")
     after = decided(engine)
@@ -117,7 +120,7 @@ def test_a_file_that_was_broken_goes_on_as_it_was_and_says_so(
 def test_a_changed_strategies_file_counts_from_the_next_bar_and_a_wrong_one_does_not(
     database, make_engine, decided, tmp_path
 ):
-    engine = make_engine(DOCUMENT, mine=SOURCE.format(side="buy"))
+    engine = make_engine(DOCUMENT, PATIENCE, mine=SOURCE.format(side="buy"))
     decided(engine)
     wanted = "strategies: [{{name: mine, parameters: {{{}: 0.3}}}}]"
     change(tmp_path / "strategies.yaml", wanted.format("max_positon_size"))
@@ -141,7 +144,7 @@ def test_another_model_is_another_version_and_its_hash_is_in_the_decision(
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "one.model.json").touch()
     first = write(2.0)
-    engine = make_engine(DOCUMENT, mine=ASKS)
+    engine = make_engine(DOCUMENT, PATIENCE, mine=ASKS)
     before = decided(engine)
     second = write(3.0)
     after = decided(engine)

@@ -37,13 +37,13 @@ def with_value(column: str, value: float) -> pl.DataFrame:
 
 
 BAD: list[tuple[str, Callable[[], pl.DataFrame], tuple[str, ...]]] = [
-    ("unsorted", lambda: day().reverse(), ("timestamp", "sorted")),
+    ("unsorted", lambda: day().reverse(), ("sorted by symbol and time",)),
     (
         "duplicated",
-        lambda: pl.concat([day(), day().head(1)]),
+        lambda: pl.concat([day().head(1), day()]),
         ("SPY 2013-10-01 13:30",),
     ),
-    ("NaN", lambda: with_value("close", float("nan")), ("SPY", "15:00", "close NaN")),
+    ("NaN", lambda: with_value("close", float("nan")), ("SPY", "15:00", "close nan")),
     ("infinite", lambda: with_value("high", np.inf), ("15:00", "high inf")),
     ("negative", lambda: with_value("low", -1.0), ("15:00", "low -1.0", "above 0")),
     ("no volume", lambda: with_value("volume", -5.0), ("15:00", "volume -5.0")),

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
-from typing import cast
 
 import polars as pl
 import pytest
@@ -11,7 +10,6 @@ import pytest
 from trading_core.calendar import Calendar, xnys_sessions
 from trading_core.limits import ACCOUNT_SEED, Limits, LimitType
 from trading_core.matching import FillModel
-from trading_core.money import Side
 from trading_core.simulation import Setup, simulate
 from trading_core.simulation.account import backtest_account
 from trading_core.simulation.columns import backtest_columns
@@ -116,5 +114,5 @@ def test_columns_and_the_compiled_account_refuse_legs_and_say_what_takes_them() 
 def test_reduce_only_closes_and_opens_nothing(
     side: str, held: int, expected: int
 ) -> None:
-    quantity = order_quantity(cast(Side, side), D(100), D(held), True, True)
+    quantity = order_quantity(side, D(100), D(held), True, True)
     assert quantity == expected
