@@ -225,10 +225,7 @@ def _problem(row: dict[str, object], rule: Rule) -> BarProblem:
         column=rule.column,
         value=value,
         rule=rule.name,
-        message=(
-            f"Bar {symbol} {timestamp}: {rule.column} "
-            f"{'NaN' if value == 'nan' else value} {rule.message}."
-        ),
+        message=f"Bar {symbol} {timestamp}: {rule.column} {value} {rule.message}.",
     )
 
 

@@ -206,7 +206,7 @@ async def test_every_route_has_a_typed_answer_and_a_summary(app: FastAPI) -> Non
         for method, route in methods.items()
         if "System" not in route.get("tags", ["System"])
     ]
-    assert len(routes) == 14
+    assert len(routes) == 16
     for name, route in routes:
         assert route["responses"]["200"]["content"]["application/json"]["schema"], name
         assert route["description"], name

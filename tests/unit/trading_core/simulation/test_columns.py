@@ -430,7 +430,7 @@ def test_bars_out_of_order_given_twice_or_not_at_all_are_refused() -> None:
         (ROUND_TRIP.clear(), "no bars"),
         (
             ROUND_TRIP.with_columns(symbol=pl.Series(["SPY", "SPY", None, "SPY"])),
-            "not sorted",
+            "no symbol",
         ),
         (ROUND_TRIP.with_columns(symbol=pl.lit(None, pl.String)), "no symbol"),
     ):
