@@ -1,5 +1,7 @@
 """Shadow replays: one a day, kept beside the reports."""
 
+from typing import Any
+
 from trading_analytics.models import ReportRow
 from trading_analytics.repository import AnalyticsTransaction
 from trading_analytics.repository.results import SHADOW_REPLAY
@@ -10,8 +12,11 @@ from trading_system.vocabulary import identity
 def store_shadow_replay(
     tx: AnalyticsTransaction, replay: ShadowReplayView
 ) -> ShadowReplayView:
-    """Keep the replay of a day; a later one of the same day takes its place."""
+    """Keep the replay of a day; a later one that differs takes its place."""
     content = replay.model_dump(mode="json")
+    kept = tx.results.shadow_replay(replay.day)
+    if kept is not None and _without_time(kept.content) == _without_time(content):
+        return ShadowReplayView.model_validate(kept.content)
     tx.results.put(
         ReportRow(
             report_id=identity("report", SHADOW_REPLAY, replay.day, tx.account_id),
@@ -23,6 +28,10 @@ def store_shadow_replay(
         )
     )
     return replay
+
+
+def _without_time(content: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in content.items() if name != "created_at"}
 
 
 def shadow_replays(tx: AnalyticsTransaction, limit: int) -> list[ShadowReplayView]:

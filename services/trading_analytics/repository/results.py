@@ -145,6 +145,13 @@ class Results:
         query = query.order_by(desc(ReportRow.period_start)).limit(limit)
         return list(self._session.scalars(query))
 
+    def shadow_replay(self, day: date) -> ReportRow | None:
+        """Return the replay of a day, if there is one."""
+        query = select(ReportRow).where(
+            ReportRow.kind == SHADOW_REPLAY, ReportRow.period_start == day
+        )
+        return self._session.scalar(query)
+
     def report(self, report_id: UUID) -> ReportRow:
         """Return a report."""
         return self._one(ReportRow, report_id, "report")

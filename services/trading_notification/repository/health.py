@@ -15,7 +15,7 @@ KEEP = timedelta(days=30)
 
 
 class Skipped(NamedTuple):
-    """Slots of a job on a day that no run acted for, because it came too late."""
+    """Slots that no run of a job acted for, because it came too late on a day."""
 
     job: str
     day: date
@@ -67,11 +67,11 @@ class Health:
         ]
 
     def skipped(self, within: timedelta) -> list[Skipped]:
-        """Return the slots that runs came too late for lately, by job and slot's day.
+        """Return the slots that runs came too late for lately, by job and their day.
 
         One alone is a run that another overtook; several are an outage's.
         """
-        day = func.date(func.timezone("America/New_York", JobRun.scheduled_for))
+        day = func.date(func.timezone("America/New_York", JobRun.started_at))
         rows = self._session.execute(
             select(
                 JobRun.job,
