@@ -218,13 +218,13 @@ def test_a_process_killed_while_it_replaces_loses_and_doubles_nothing(
 def test_what_the_broker_puts_in_its_place_is_the_same_intent(stack: Stack) -> None:
     stack.rest()
     limit = {"order_type": "limit", "limit_price": Decimal(1)}
-    first = stack.approve("KO", Side.BUY, 3, **limit)
+    first = stack.approve("JNJ", Side.BUY, 3, **limit)
     stack.rest()
     name = at_broker(stack, first)["id"]
     stack.service.kill()
     # Somebody at the broker changes it twice while nobody listens; then it is filled.
     second = stack.replace(name, limit_price="2")
-    third = stack.replace(second["id"], limit_price=str(price(stack, "KO", "1.05")))
+    third = stack.replace(second["id"], limit_price=str(price(stack, "JNJ", "1.05")))
     stack.service.crashes = ["before_followed:1", "before_followed:2", ""]
     stack.service.start()
     stack.rest()
