@@ -111,7 +111,7 @@ def test_a_page_is_clean(
     assert not drawn_wrongly(tab.page)
 
 
-@pytest.mark.long
+@pytest.mark.soak
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("state", STATES)
 def test_a_page_is_clean_in_each_theme_and_width(

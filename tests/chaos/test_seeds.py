@@ -61,7 +61,7 @@ def test_eight_seeds_end_without_a_violation(servers: list[Servers]) -> None:
     assert total.counted["fills"] > 0
 
 
-@pytest.mark.long
+@pytest.mark.soak
 @pytest.mark.timeout(3600)
 def test_more_seeds_end_without_a_violation(servers: list[Servers]) -> None:
     total = hold(servers, MORE)

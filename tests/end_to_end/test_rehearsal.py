@@ -35,7 +35,7 @@ def test_a_rehearsal_trades_what_the_backtest_trades(replay: str, model: str) ->
 
 
 @pytest.mark.end_to_end
-@pytest.mark.long
+@pytest.mark.soak
 @pytest.mark.skipif(not DATA.is_file(), reason="needs the bars beside the project")
 @pytest.mark.parametrize("model", ["alpaca-paper", "realistic"])
 def test_a_month_of_real_bars_is_traded_alike(model: str, tmp_path: Path) -> None:

@@ -72,13 +72,13 @@ def held(stack: Stack) -> dict[str, Decimal]:
         pytest.param(PLACED, "MSFT", "PLACED", id="placed"),
         pytest.param(UNWOUND, "ZZZZ", "UNWOUND", id="unwound"),
         pytest.param(
-            PLACED_SWEEP, "MSFT", "PLACED", marks=pytest.mark.long, id="placed anywhere"
+            PLACED_SWEEP, "MSFT", "PLACED", marks=pytest.mark.soak, id="placed anywhere"
         ),
         pytest.param(
             UNWOUND_SWEEP,
             "ZZZZ",
             "UNWOUND",
-            marks=pytest.mark.long,
+            marks=pytest.mark.soak,
             id="unwound anywhere",
         ),
     ],
