@@ -12,6 +12,7 @@ import importlib.util
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType, new_class
@@ -129,12 +130,10 @@ Fingerprint = tuple[tuple[str, int, int], ...]
 
 def fingerprint(directories: Sequence[Path] = (), *others: Path) -> Fingerprint:
     """Return what tells whether a strategy, a model or another file has changed."""
-    ignored: list[Fault] = []
-    sources = (*_in_packages(ignored), *_in_directories(directories, ignored))
-    paths = [source.path for source in sources]
-    for directory in directories:
-        paths += sorted(directory.glob(f"*{MODEL_SUFFIX}"))
-    return tuple(_mark(path) for path in (*paths, *others))
+    paths = list(others)
+    for folder in (*_folders_of_packages(), *directories):
+        paths += [*_files(folder), *sorted(folder.glob(f"*{MODEL_SUFFIX}"))]
+    return tuple(_mark(path) for path in paths)
 
 
 def models_in(directories: Sequence[Path]) -> tuple[dict[Path, Model], list[Fault]]:
@@ -302,18 +301,36 @@ def _require_parameters(strategy: type[Strategy[Any]]) -> None:
 
 
 def _in_packages(faults: list[Fault]) -> Iterator[_Source]:
+    for package, folders in _packages().items():
+        if not folders:
+            faults.append(Fault(Path(package), "there is no such package."))
+        for folder in folders:
+            for path in _files(folder):
+                yield _Source(path, f"{package}.{path.stem}")
+
+
+def _packages() -> dict[str, list[Path]]:
+    """Return the packages that hold strategies, and the folders of each."""
+    found: dict[str, list[Path]] = {}
     named = (entry.value for entry in entry_points(group=GROUP))
     for package in dict.fromkeys((BUNDLED, *named)):
         try:
             spec = importlib.util.find_spec(package)
         except (ImportError, ValueError):
             spec = None
-        if spec is None or not spec.submodule_search_locations:
-            faults.append(Fault(Path(package), "there is no such package."))
-            continue
-        for folder in spec.submodule_search_locations:
-            for path in _files(Path(folder)):
-                yield _Source(path, f"{package}.{path.stem}")
+        places = spec.submodule_search_locations if spec else None
+        found[package] = [Path(place) for place in places or ()]
+    return found
+
+
+@cache
+def _folders_of_packages() -> tuple[Path, ...]:
+    """Return the folders of packages as they were first found.
+
+    Reading what is installed takes longer than a bar's decisions; what is installed
+    while a process runs is taken up with the next file that changes, or at its start.
+    """
+    return tuple(folder for folders in _packages().values() for folder in folders)
 
 
 def _in_directories(

@@ -41,8 +41,10 @@ class Lease:
             return self._take_over()
 
     def release(self) -> None:
-        """Let another executor take over."""
+        """Let another executor take over, at once."""
         with self._guard:
+            if self._connection is not None:
+                self._unlock(self._connection)
             self._drop()
 
     def _answers(self, connection: Connection) -> bool:
@@ -71,6 +73,13 @@ class Lease:
             self.epoch = tx.take_over(self._instance)
         logger.info("{} is the executor, epoch {}", self._instance, self.epoch)
         return True
+
+    def _unlock(self, connection: Connection) -> None:
+        # A closed connection gives its lock back only when its server has noticed.
+        try:
+            connection.execute(text("select pg_advisory_unlock(:lock)"), {"lock": LOCK})
+        except SQLAlchemyError as error:
+            logger.debug("the lock goes with the connection: {}", error)
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None

@@ -13,12 +13,19 @@ from itertools import groupby
 from loguru import logger
 
 from trading_execution.domain.netting import Meeting, Resting, meetings
+from trading_execution.domain.order_status import OrderStatus
 from trading_execution.models import Cross, Order
 from trading_execution.operations import ledger
 from trading_execution.operations.orders import give_up
 from trading_execution.repository import ExecutionTransaction
 from trading_system.contracts.execution import OrdersCrossed
-from trading_system.vocabulary import identity, plain
+from trading_system.vocabulary import (
+    OrderClass,
+    OrderType,
+    TimeInForce,
+    identity,
+    plain,
+)
 
 
 def cross(tx: ExecutionTransaction, orders: Sequence[Order]) -> int:
@@ -27,7 +34,8 @@ def cross(tx: ExecutionTransaction, orders: Sequence[Order]) -> int:
     The orders are locked, and each could be claimed in this transaction.
     """
     found = 0
-    for _, together in groupby(sorted(orders, key=_bar), key=_bar):
+    able = sorted(filter(_can_be_netted, orders), key=_bar)
+    for _, together in groupby(able, key=_bar):
         rows = {order.order_id: order for order in together}
         resting = [
             Resting(row.order_id, row.strategy, row.side, row.left_to_send)
@@ -37,6 +45,21 @@ def cross(tx: ExecutionTransaction, orders: Sequence[Order]) -> int:
             _book(tx, rows[met.buyer], rows[met.seller], met)
             found += 1
     return found
+
+
+def _can_be_netted(order: Order) -> bool:
+    """Say whether it asks at the market, as a strategy does, and was never sent."""
+    return (
+        order.status == OrderStatus.READY
+        and order.attempts == 0
+        and order.order_type == OrderType.MARKET
+        and order.time_in_force == TimeInForce.DAY
+        and order.order_class == OrderClass.SIMPLE
+        and order.tag == ""
+        and order.notional is None
+        and order.replaces_order_id is None
+        and order.combo_id is None
+    )
 
 
 def _bar(order: Order) -> tuple[str, str, Decimal]:

@@ -7,7 +7,7 @@ from loguru import logger
 from trading_execution.domain.leaving import may_leave, state_in_force
 from trading_execution.domain.lookup import REFUSED, Next, Silence, after_silence
 from trading_execution.domain.order_status import AT_BROKER, UNSETTLED, OrderStatus
-from trading_execution.models import Order
+from trading_execution.models import Order, SubmitAttempt
 from trading_execution.operations.desk import Desk
 from trading_execution.operations.evidence import adopt
 from trading_execution.operations.orders import become, may_replace
@@ -133,6 +133,13 @@ def _looked_up(
     return _concluded(tx, desk, order, now)
 
 
+def _why_it_ended(order: Order, attempt: SubmitAttempt | None) -> str:
+    if order.cancel_reason:
+        return order.cancel_reason
+    told = attempt.detail if attempt is not None else None
+    return f"never reached the broker: {told or 'the attempt was cut short'}"
+
+
 def _has_its_place(tx: ExecutionTransaction, order: Order) -> bool:
     if order.replaces_order_id is None:
         return True
@@ -166,6 +173,5 @@ def _concluded(
         assert attempt is not None
         become(tx, order, OrderStatus.REJECTED, attempt.detail or "refused", now)
     else:
-        reason = order.cancel_reason or "never reached the broker"
-        become(tx, order, OrderStatus.EXPIRED, reason, now)
+        become(tx, order, OrderStatus.EXPIRED, _why_it_ended(order, attempt), now)
     return True

@@ -128,8 +128,14 @@ def claim(desk: Desk) -> list[Claim]:
             tag=FLATTEN,
             lock=True,
         )
-        netting.cross(tx, allowed(opposed=True, limit=None))
         orders = allowed(limit=room)
+        if len(orders) < room:
+            netting.cross(tx, orders)
+            orders = [each for each in orders if each.status == OrderStatus.READY]
+        else:
+            # What it would meet may be beyond those there is room for.
+            netting.cross(tx, allowed(opposed=True, limit=None))
+            orders = allowed(limit=room)
         claims = [
             _less_netted(order, _claim(tx, order, desk.epoch, now))
             for order in orders
@@ -158,8 +164,7 @@ def has_claimable(desk: Desk) -> bool:
 
 def _are_readable(tx: ExecutionTransaction, desk: Desk) -> bool:
     """Say whether the broker still answers everything that an entry rests on."""
-    broken = tx.contracts.broken(desk.account_id)
-    return not any(ENTRIES in each.stops for each in broken)
+    return ENTRIES not in tx.contracts.stopped(desk.account_id)
 
 
 def record(desk: Desk, answers: Sequence[Answered]) -> None:

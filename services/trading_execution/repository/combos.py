@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased
 
@@ -43,6 +43,26 @@ def may_be_next() -> ColumnElement[bool]:
         Order.tag == UNWIND,
         and_(is_placing.exists(), ~not_taken.exists()),
     )
+
+
+_FILLED = select(func.coalesce(func.sum(Order.filled_quantity), 0)).where(
+    Order.combo_id == Combo.combo_id, Order.tag != UNWIND
+)
+_UNSETTLED = (
+    select(Combo)
+    .where(
+        Combo.account_id == bindparam("account"),
+        or_(
+            Combo.status.in_(list(OPEN)),
+            and_(
+                Combo.status == ComboStatus.UNWOUND,
+                Combo.finished_at > func.now() - WATCH,
+                Combo.settled < _FILLED.scalar_subquery(),
+            ),
+        ),
+    )
+    .order_by(Combo.created_at)
+)
 
 
 class Combos:
@@ -88,24 +108,6 @@ class Combos:
 
     def unsettled(self, account_id: str, *, lock: bool = False) -> Sequence[Combo]:
         """Return the combos on their way, and those with a late execution."""
-        filled = select(func.coalesce(func.sum(Order.filled_quantity), 0)).where(
-            Order.combo_id == Combo.combo_id, Order.tag != UNWIND
-        )
-        query = (
-            select(Combo)
-            .where(
-                Combo.account_id == account_id,
-                or_(
-                    Combo.status.in_(list(OPEN)),
-                    and_(
-                        Combo.status == ComboStatus.UNWOUND,
-                        Combo.finished_at > func.now() - WATCH,
-                        Combo.settled < filled.scalar_subquery(),
-                    ),
-                ),
-            )
-            .order_by(Combo.created_at)
-        )
-        if lock:
-            query = query.with_for_update(of=Combo)
-        return self._session.scalars(query).all()
+        query = _UNSETTLED.with_for_update(of=Combo) if lock else _UNSETTLED
+        found = self._session.scalars(query, {"account": account_id})
+        return found.all()

@@ -3,11 +3,15 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from trading_execution.models import ContractCheck
+
+_STOPPED = select(ContractCheck.stops).where(
+    ContractCheck.account_id == bindparam("account"), ContractCheck.ok.is_(False)
+)
 
 
 class Contracts:
@@ -29,6 +33,11 @@ class Contracts:
     def broken(self, account_id: str) -> list[ContractCheck]:
         """Return the endpoints whose answers are not as they were."""
         return [each for each in self.all(account_id) if not each.ok]
+
+    def stopped(self, account_id: str) -> set[str]:
+        """Return what does not go on, for answers are not as they were."""
+        found = self._session.scalars(_STOPPED, {"account": account_id})
+        return {what for stops in found for what in stops}
 
     def last_checked(self, account_id: str) -> datetime | None:
         """Return the market time of the last look."""

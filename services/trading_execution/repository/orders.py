@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from enum import Enum, auto
+from functools import cache
 from typing import NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import (
-    ColumnElement,
+    Integer,
     Select,
     Table,
     and_,
@@ -26,12 +28,7 @@ from trading_execution.domain.order_status import AT_BROKER, LIVE, OrderStatus
 from trading_execution.models import Hold, Order, OrderStep, SubmitAttempt
 from trading_execution.repository.combos import may_be_next
 from trading_system.errors import NotFound
-from trading_system.vocabulary import (
-    OrderClass,
-    OrderType,
-    TimeInForce,
-    TradingState,
-)
+from trading_system.vocabulary import OrderClass, TradingState
 
 ACCOUNT = "*"
 """The symbol of a hold on the whole account."""
@@ -44,19 +41,66 @@ _ADD_ORDER: ReturningInsert[tuple[UUID]] = (
 )
 
 
-def _can_be_netted(order: type[Order]) -> tuple[ColumnElement[bool], ...]:
-    """What is asked for at the market, as a strategy does, and was never sent."""
-    return (
-        order.status == OrderStatus.READY,
-        order.attempts == 0,
-        order.order_type == OrderType.MARKET,
-        order.time_in_force == TimeInForce.DAY,
-        order.order_class == OrderClass.SIMPLE,
-        order.tag == "",
-        order.notional.is_(None),
-        order.replaces_order_id.is_(None),
-        order.combo_id.is_(None),
+class _Kind(Enum):
+    """What may leave beside the orders of a flatten."""
+
+    ALL = auto()
+    REDUCING = auto()
+    NOTHING = auto()
+
+
+def _kind(state: TradingState, entries: bool) -> _Kind:
+    if state is TradingState.HALTED:
+        return _Kind.NOTHING
+    if state is TradingState.ACTIVE and entries:
+        return _Kind.ALL
+    return _Kind.REDUCING
+
+
+@cache
+def _claimable(kind: _Kind, *, opposed: bool, lock: bool) -> Select[tuple[Order]]:
+    """Return the query of orders that may leave; `account`, `tag`, `most` are bound.
+
+    It is built once: that takes longer than PostgreSQL's answer.
+    """
+    on_hold = (Hold.account_id == bindparam("account"), Hold.released_at.is_(None))
+    held = select(Hold.symbol).where(*on_hold)
+    on_account = select(true()).where(*on_hold, Hold.symbol == ACCOUNT)
+    tagged = Order.tag == bindparam("tag")
+    allowed = {
+        _Kind.ALL: true(),
+        _Kind.REDUCING: or_(tagged, Order.reduces.is_(True)),
+        _Kind.NOTHING: tagged,
+    }[kind]
+    query = (
+        select(Order)
+        .where(
+            Order.account_id == bindparam("account"),
+            Order.status == OrderStatus.READY,
+            Order.cancel_requested_at.is_(None),
+            allowed,
+            Order.symbol.not_in(held),
+            or_(tagged, ~on_account.exists()),
+            may_be_next(),
+        )
+        .order_by(Order.timestamp, Order.order_id)
+        .limit(bindparam("most", type_=Integer))
     )
+    if opposed:
+        other = aliased(Order)
+        on_the_other_side = select(true()).where(
+            other.account_id == Order.account_id,
+            other.symbol == Order.symbol,
+            other.correlation_id == Order.correlation_id,
+            other.decision_price == Order.decision_price,
+            other.strategy != Order.strategy,
+            other.side != Order.side,
+            other.status == OrderStatus.READY,
+        )
+        query = query.where(on_the_other_side.exists())
+    if lock:
+        query = query.with_for_update(skip_locked=True, of=Order)
+    return query
 
 
 class EndedAttempt(NamedTuple):
@@ -139,52 +183,13 @@ class Orders:
 
         Without `entries`, and in REDUCING, only orders that reduce a position; in
         HALTED only those of the tag. Symbols on hold are left out. With `opposed` only
-        those that can be netted, where there is such an order on both sides.
+        those of a bar on which another strategy asks for the other side.
         """
-        held = select(Hold.symbol).where(
-            Hold.account_id == account_id, Hold.released_at.is_(None)
+        found = self._session.scalars(
+            _claimable(_kind(state, entries), opposed=opposed, lock=lock),
+            {"account": account_id, "tag": tag, "most": limit},
         )
-        allowed: list[ColumnElement[bool]] = [Order.tag == tag]
-        if state is TradingState.REDUCING or not entries:
-            allowed.append(Order.reduces.is_(True))
-        elif state is TradingState.ACTIVE:
-            allowed.append(true())
-        if state is TradingState.HALTED:
-            allowed = [Order.tag == tag]
-        on_account = select(true()).where(
-            Hold.account_id == account_id,
-            Hold.symbol == ACCOUNT,
-            Hold.released_at.is_(None),
-        )
-        query = (
-            select(Order)
-            .where(
-                Order.account_id == account_id,
-                Order.status == OrderStatus.READY,
-                Order.cancel_requested_at.is_(None),
-                or_(*allowed),
-                Order.symbol.not_in(held),
-                or_(Order.tag == tag, ~on_account.exists()),
-                may_be_next(),
-            )
-            .order_by(Order.timestamp, Order.order_id)
-            .limit(limit)
-        )
-        if opposed:
-            other = aliased(Order)
-            on_the_other_side = select(true()).where(
-                other.account_id == Order.account_id,
-                other.symbol == Order.symbol,
-                other.correlation_id == Order.correlation_id,
-                other.decision_price == Order.decision_price,
-                other.strategy != Order.strategy,
-                other.side != Order.side,
-                *_can_be_netted(other),
-            )
-            query = query.where(*_can_be_netted(Order), on_the_other_side.exists())
-        if lock:
-            query = query.with_for_update(skip_locked=True, of=Order)
-        return list(self._session.scalars(query))
+        return list(found)
 
     def overdue(self, account_id: str, market_time: datetime) -> list[Order]:
         """Return READY orders whose reason has passed or that were canceled, locked."""
