@@ -220,6 +220,17 @@ def test_a_halt_between_claim_and_call_withholds_the_rest_of_the_batch(
     statuses = [bench.status(order) for order in approved]
     assert statuses == ["ACCEPTED", "UNKNOWN", "UNKNOWN"]
     assert len(bench.broker.calls) == 1
+    # Past all patience it ends, and says what kept it.
+    bench.broker.now += timedelta(hours=3)
+    bench.sql(
+        "update execution.orders set claimed_at = claimed_at - interval '2 hours'"
+        " where account_id = :account"
+    )
+    bench.resolve()
+    ended = [bench.order(order) for order in approved[1:]]
+    assert [order.status for order in ended] == ["EXPIRED", "EXPIRED"]
+    withheld = "never reached the broker: withheld: trading is HALTED"
+    assert [order.reason for order in ended] == [withheld] * 2
 
 
 def test_orders_leave_oldest_first_and_no_more_than_the_rate_limit_lets(
