@@ -267,19 +267,21 @@ class Market:
             ("ingestion", "/universe"): list(SYMBOLS),
             ("ingestion", "/coverage"): self._coverage(),
             ("strategy", "/strategies"): [self._strategy()],
-            ("strategy", "/decisions"): _listed(self.decisions),
-            ("risk", "/outcomes"): _listed(self.outcomes),
+            ("strategy", "/decisions"): _listed(self.decisions, "decision_id"),
+            ("risk", "/outcomes"): _listed(self.outcomes, "outcome_id"),
             ("risk", "/limits"): _limits(),
             ("execution", "/positions"): self._positions(),
-            ("execution", "/orders"): _listed([self._working(), *self.orders]),
-            ("execution", "/trades"): _listed(self.trades),
+            ("execution", "/orders"): _listed(
+                [self._working(), *self.orders], "order_id"
+            ),
+            ("execution", "/trades"): _listed(self.trades, "trade_id"),
             ("execution", "/equity"): self._equity(),
             ("execution", "/account"): self._account(),
             ("execution", "/reconciliations"): [_books()],
             ("execution", "/holds"): [],
             ("execution", "/broker-contract"): [],
             ("execution", "/combos"): [],
-            ("analytics", "/round-trips"): _listed(self.trips),
+            ("analytics", "/round-trips"): _listed(self.trips, "round_trip_id"),
             ("notification", "/notifications"): _alerts(),
             ("notification", "/logs"): _log(),
             ("notification", "/preferences"): _preferences(),
@@ -581,7 +583,9 @@ def _at(day: date, clock: time) -> datetime:
     return datetime.combine(day, clock, NEW_YORK).astimezone(UTC)
 
 
-def _listed(rows: list[Any]) -> Callable[[httpx.QueryParams], list[Any]]:
+def _listed(rows: list[Any], key: str) -> Callable[[httpx.QueryParams], list[Any]]:
+    """Answer with the newest rows, or with those after the one of a key."""
+
     def listed(query: httpx.QueryParams) -> list[Any]:
         wanted, kind = query.get("symbol"), query.get("outcome")
         if query.get("state") == "open":
@@ -589,6 +593,9 @@ def _listed(rows: list[Any]) -> Callable[[httpx.QueryParams], list[Any]]:
         chosen = [row for row in rows if not wanted or row.symbol == wanted]
         if kind:
             chosen = [row for row in chosen if row.outcome == kind]
+        if last := query.get("before") or query.get("cursor"):
+            keys = [str(getattr(row, key)) for row in chosen]
+            chosen = chosen[keys.index(last) + 1 :]
         return chosen[: int(query.get("limit", 50))]
 
     return listed
