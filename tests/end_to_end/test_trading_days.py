@@ -1,5 +1,6 @@
 """Trading days through the whole stack, in lockstep, judged by the exchange's tape."""
 
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from html import unescape
@@ -9,9 +10,9 @@ from uuid import UUID
 import pytest
 from judge import judge, rows, scalar
 from sqlalchemy import text
-from stack import Stack, running_stack
+from stack import Stack, left_of, running_stack
 
-from trading_system.vocabulary import plain
+from trading_system.vocabulary import ServiceName, plain
 from trading_web import formats
 from trading_web.formats import minus_signs
 
@@ -46,14 +47,24 @@ def test_profit_is_the_same_on_page_api_command_line_and_database(
             "select equity from execution.account_snapshots"
             " order by market_time desc limit 1",
         )
+        realized, unrealized = rows(
+            connection,
+            "select sum(realized_pnl) as realized, sum(unrealized_pnl) as unrealized"
+            " from execution.positions",
+        )[0]
     assert account.equity == equity
     assert Decimal(str(said["equity"])) == equity
+    assert (account.realized_pnl, account.unrealized_pnl) == (realized, unrealized)
+    assert Decimal(said["realized_pnl"]) == realized
+    assert Decimal(said["unrealized_pnl"]) == unrealized
     exchange = Decimal(stack.broker("/v2/account")["equity"])
     assert round(equity, 2) == round(exchange, 2)
     with stack.browser() as browser:
         page = browser.get("/").text
     assert f"${equity:,.2f}" in page
-    assert f"${abs(account.unrealized_pnl):,.2f}" in page
+    for cell, value in (("realized", realized), ("unrealized", unrealized)):
+        shown = re.search(rf'data-cell="account.{cell}"[^>]*>([^<]+)<', page)
+        assert shown is not None and shown.group(1).strip() == formats.pnl(value)
 
 
 SAME = {
@@ -294,7 +305,14 @@ def test_books_that_do_not_hold_are_named_by_the_doctor(stack: Stack) -> None:
 
 
 def test_status_shows_every_process_and_down_leaves_none(stack: Stack) -> None:
-    status = stack.json("status")
+    run, status = stack.run, stack.json("status")
     names = {component["name"] for component in status["components"]}
     assert {"postgres", "valkey", "prefect", "exchange", "gateway", "flows"} <= names
     assert all(component["state"] == "ready" for component in status["components"])
+    assert {*map(str, ServiceName)} <= names
+    # The last test here: nothing of the stack is needed any more.
+    assert len(left_of(run)) >= len(names)
+    done = stack.cli("down")
+    assert done.returncode == 0, done.stderr
+    assert not left_of(run)
+    assert stack.cli("status").returncode == 4

@@ -7,10 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from reserved_ports import reserved_ports
-from stack import environment, running_stack
+from stack import environment, left_of, running_stack
 
 from trading_system.runtime import run_file
 from trading_system.runtime.faults import ExitCode
@@ -24,19 +23,6 @@ def eventually(check: Callable[[], bool], seconds: float = 60) -> None:
     while not check():
         assert time.monotonic() < deadline, "it never came to pass"
         time.sleep(0.05)
-
-
-def left_of(run: Run) -> list[str]:
-    """Return what still runs with a run's mark, its grandchildren too."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(run_file.RUN_VARIABLE) == run.run_id:
-                found.append(" ".join(process.cmdline()))
-        except psutil.Error:
-            # It has ended meanwhile, or is another user's.
-            continue
-    return found
 
 
 @pytest.fixture
