@@ -442,11 +442,12 @@ def test_a_replacement_names_what_changes(
     assert body["limit_price"] == "249.5"
 
 
-def test_a_number_that_is_none_is_refused_before_anything_is_sent(
-    answer: Callable[[Answers], None], asked: list[httpx.Request]
+@pytest.mark.parametrize("quantity", ["many", "0", "-1", "NaN", "1e12"])
+def test_a_number_that_cannot_be_is_refused_before_anything_is_sent(
+    quantity: str, answer: Callable[[Answers], None], asked: list[httpx.Request]
 ) -> None:
     answer({})
-    order = ("order", "place", "buy", "AAPL", "--quantity", "many")
+    order = ("order", "place", "buy", "AAPL", f"--quantity={quantity}")
     done = trading(*order, "--reason", "a test", "--yes")
     assert (done.exit_code, asked) == (ExitCode.USAGE, [])
 
