@@ -224,8 +224,12 @@ class Stack:
 
 
 def left_of(run: Run) -> list[str]:
-    """Return what still runs with a run's mark, its grandchildren too."""
-    found = []
+    """Return what still runs of a run: its children, and what carries its mark.
+
+    What children started carries the mark; the database servers do not, as their
+    environment is empty.
+    """
+    found = [child.name for child in run.children if child.process() is not None]
     for process in psutil.process_iter():
         try:
             if process.environ().get(run_file.RUN_VARIABLE) == run.run_id:
