@@ -234,6 +234,49 @@ def test_a_bar_on_which_nothing_happened_explains_itself(stack: Stack) -> None:
     assert decision.symbol in explained.stdout
 
 
+CHAIN = (
+    "strategy.signal_generated",
+    "risk.order_approved",
+    "execution.order_submitted",
+    "execution.order_filled",
+)
+
+
+def test_one_correlation_id_runs_from_the_signal_to_the_fill(stack: Stack) -> None:
+    with stack.services() as services:
+        order = services.execution.orders(limit=500)[-1]
+    identifier = str(order.correlation_id)
+    found = stack.json("events", "list", "--correlation-id", identifier)
+    assert {*CHAIN} <= {each["topic"] for each in found}
+    with stack.engine().connect() as connection:
+        for table in (
+            "strategy_engine.decisions",
+            "strategy_engine.strategy_signals",
+            "risk_management.risk_outcomes",
+            "execution.orders",
+        ):
+            number = scalar(
+                connection,
+                f"select count(*) from {table} where correlation_id = :id",
+                id=identifier,
+            )
+            assert number >= 1, table
+
+
+def test_services_time_what_they_handle(stack: Stack) -> None:
+    with stack.engine().connect() as connection:
+        found = rows(
+            connection,
+            "select distinct service, operation from logging.performance_logs"
+            " where execution_time_ms >= 0",
+        )
+    assert {
+        ("strategy", "handle ingestion.bars_ingested"),
+        ("risk", "handle strategy.signal_generated"),
+        ("execution", "handle risk.order_approved"),
+    } <= {(each.service, each.operation) for each in found}
+
+
 def test_every_change_of_an_order_is_in_the_audit_log(stack: Stack) -> None:
     with stack.engine().connect() as connection:
         audited = dict(
