@@ -83,7 +83,11 @@ class ReportRow(Base):
     """A report of a day, a week or a month."""
 
     __tablename__ = "reports"
-    __table_args__ = (Index(None, "created_at"), {"schema": SCHEMA})
+    __table_args__ = (
+        Index(None, "created_at"),
+        Index(None, "kind", "period_start"),
+        {"schema": SCHEMA},
+    )
 
     report_id: Mapped[UUID] = mapped_column(primary_key=True)
     kind: Mapped[str]

@@ -184,6 +184,7 @@ class Combo(Base):
         CheckConstraint("legs between 2 and 8", name="legs"),
         CheckConstraint(f"status in ({_listed(ComboStatus)})", name="status"),
         Index(None, "status", "created_at"),
+        Index(None, "created_at"),
         {"schema": SCHEMA},
     )
 

@@ -35,7 +35,7 @@ class Notification(Base):
         Index(None, "created_at", "notification_id"),
         Index(
             "ix_notifications_unread",
-            "created_at",
+            "notification_id",
             postgresql_where=text("read_at is null"),
         ),
         {"schema": SCHEMA},

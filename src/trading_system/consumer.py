@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from trading_system.clock import utc_now
 from trading_system.database import Database, Tx, connection_lost
+from trading_system.logging import performance
 from trading_system.messaging import EventHandlers, NewerEvent
 from trading_system.models import ConsumerCursor, DeadLetter, LoggedEvent
 
@@ -256,7 +257,8 @@ class Consumer(Generic[Tx]):
         )
         new = [row for row in rows if row.seq in taken]
         if new:
-            self.on.handle(new, tx)
+            with performance(f"handle {new[0].topic}"):
+                self.on.handle(new, tx)
         return bool(new)
 
     def _blocked_keys(self, tx: Tx) -> set[tuple[str, str]]:

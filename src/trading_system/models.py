@@ -157,6 +157,7 @@ class JobRun(Base):
         CheckConstraint(
             "status in ('running', 'done', 'failed', 'superseded')", name="status"
         ),
+        Index(None, "started_at"),
         {"schema": SHARED},
     )
 

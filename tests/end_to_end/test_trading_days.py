@@ -1,5 +1,6 @@
 """Trading days through the whole stack, in lockstep, judged by the exchange's tape."""
 
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from html import unescape
@@ -9,9 +10,9 @@ from uuid import UUID
 import pytest
 from judge import judge, rows, scalar
 from sqlalchemy import text
-from stack import Stack, running_stack
+from stack import Stack, left_of, running_stack
 
-from trading_system.vocabulary import plain
+from trading_system.vocabulary import ServiceName, plain
 from trading_web import formats
 from trading_web.formats import minus_signs
 
@@ -46,14 +47,24 @@ def test_profit_is_the_same_on_page_api_command_line_and_database(
             "select equity from execution.account_snapshots"
             " order by market_time desc limit 1",
         )
+        realized, unrealized = rows(
+            connection,
+            "select sum(realized_pnl) as realized, sum(unrealized_pnl) as unrealized"
+            " from execution.positions",
+        )[0]
     assert account.equity == equity
     assert Decimal(str(said["equity"])) == equity
+    assert (account.realized_pnl, account.unrealized_pnl) == (realized, unrealized)
+    assert Decimal(said["realized_pnl"]) == realized
+    assert Decimal(said["unrealized_pnl"]) == unrealized
     exchange = Decimal(stack.broker("/v2/account")["equity"])
     assert round(equity, 2) == round(exchange, 2)
     with stack.browser() as browser:
         page = browser.get("/").text
     assert f"${equity:,.2f}" in page
-    assert f"${abs(account.unrealized_pnl):,.2f}" in page
+    for cell, value in (("realized", realized), ("unrealized", unrealized)):
+        shown = re.search(rf'data-cell="account.{cell}"[^>]*>([^<]+)<', page)
+        assert shown is not None and shown.group(1).strip() == formats.pnl(value)
 
 
 SAME = {
@@ -223,6 +234,49 @@ def test_a_bar_on_which_nothing_happened_explains_itself(stack: Stack) -> None:
     assert decision.symbol in explained.stdout
 
 
+CHAIN = (
+    "strategy.signal_generated",
+    "risk.order_approved",
+    "execution.order_submitted",
+    "execution.order_filled",
+)
+
+
+def test_one_correlation_id_runs_from_the_signal_to_the_fill(stack: Stack) -> None:
+    with stack.services() as services:
+        order = services.execution.orders(limit=500)[-1]
+    identifier = str(order.correlation_id)
+    found = stack.json("events", "list", "--correlation-id", identifier)
+    assert {*CHAIN} <= {each["topic"] for each in found}
+    with stack.engine().connect() as connection:
+        for table in (
+            "strategy_engine.decisions",
+            "strategy_engine.strategy_signals",
+            "risk_management.risk_outcomes",
+            "execution.orders",
+        ):
+            number = scalar(
+                connection,
+                f"select count(*) from {table} where correlation_id = :id",
+                id=identifier,
+            )
+            assert number >= 1, table
+
+
+def test_services_time_what_they_handle(stack: Stack) -> None:
+    with stack.engine().connect() as connection:
+        found = rows(
+            connection,
+            "select distinct service, operation from logging.performance_logs"
+            " where execution_time_ms >= 0",
+        )
+    assert {
+        ("strategy", "handle ingestion.bars_ingested"),
+        ("risk", "handle strategy.signal_generated"),
+        ("execution", "handle risk.order_approved"),
+    } <= {(each.service, each.operation) for each in found}
+
+
 def test_every_change_of_an_order_is_in_the_audit_log(stack: Stack) -> None:
     with stack.engine().connect() as connection:
         audited = dict(
@@ -294,7 +348,14 @@ def test_books_that_do_not_hold_are_named_by_the_doctor(stack: Stack) -> None:
 
 
 def test_status_shows_every_process_and_down_leaves_none(stack: Stack) -> None:
-    status = stack.json("status")
+    run, status = stack.run, stack.json("status")
     names = {component["name"] for component in status["components"]}
     assert {"postgres", "valkey", "prefect", "exchange", "gateway", "flows"} <= names
     assert all(component["state"] == "ready" for component in status["components"])
+    assert {*map(str, ServiceName)} <= names
+    # The last test here: nothing of the stack is needed any more.
+    assert names <= set(left_of(run))
+    done = stack.cli("down")
+    assert done.returncode == 0, done.stderr
+    assert not left_of(run)
+    assert stack.cli("status").returncode == 4

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import numpy as np
 import polars as pl
+import psutil
 from reserved_ports import reserved_ports
 from sqlalchemy import Engine, create_engine
 
@@ -220,6 +221,23 @@ class Stack:
         while "market time has reached its end" not in log.read_text():
             assert time.monotonic() < deadline, log.read_text()[-3000:]
             time.sleep(0.5)
+
+
+def left_of(run: Run) -> list[str]:
+    """Return what still runs of a run: its children, and what carries its mark.
+
+    What children started carries the mark; the database servers do not, as their
+    environment is empty.
+    """
+    found = [child.name for child in run.children if child.process() is not None]
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(run_file.RUN_VARIABLE) == run.run_id:
+                found.append(" ".join(process.cmdline()))
+        except psutil.Error:
+            # It has ended meanwhile, or is another user's.
+            continue
+    return found
 
 
 def environment() -> dict[str, str]:

@@ -9,11 +9,12 @@ from sqlalchemy.orm import Session
 
 from trading_core.money import price_of
 from trading_risk.domain.books import Books, Holding, OpenOrder
+from trading_risk.repository.placed import LIVE
 from trading_system.vocabulary import TIMEFRAME
 
 # One statement, hence one snapshot: an approval is counted as a reservation or as an
 # order and never as neither, and cash and shares belong together.
-_BOOKS = text("""
+_BOOKS = text(f"""
 with ledger as (
   select strategy, coalesce(symbol, '') as symbol,
     sum(quantity_delta) as quantity, sum(cash_delta) as cash
@@ -25,8 +26,7 @@ open_orders as (
     greatest(quantity - netted_quantity - filled_quantity, 0) as quantity,
     coalesce(limit_price, stop_price, decision_price) as price, reduces
   from execution.orders
-  where account_id = :account and status not in
-    ('FILLED', 'CANCELED', 'EXPIRED', 'REJECTED', 'NOT_SENT')
+  where account_id = :account and {LIVE}
   order by coalesce(parent_order_id, order_id), side,
     quantity - netted_quantity - filled_quantity desc)
   union all

@@ -13,18 +13,20 @@ select o.*, coalesce(o.parent_order_id, o.order_id) as family from execution.ord
 where o.account_id = :account and o.order_id = :order
 """)
 
-_LIVE = "status not in ('FILLED', 'CANCELED', 'EXPIRED', 'REJECTED', 'NOT_SENT')"
+# In the words of the index of live orders: PostgreSQL does not know that an order
+# which is in no final status is in one of these.
+LIVE = "status in ('ACCEPTED', 'PARTIALLY_FILLED', 'READY', 'SUBMITTING', 'UNKNOWN')"
 
 _ALTERNATIVES = text(f"""
 select order_id from execution.orders
 where account_id = :account and coalesce(parent_order_id, order_id) = :family
-  and side = :side and {_LIVE}
+  and side = :side and {LIVE}
 """)
 
 # An approval counts before execution has heard of it.
 _REPLACEMENT = text(f"""
 select exists (select from execution.orders
-  where account_id = :account and replaces_order_id = :order and {_LIVE})
+  where account_id = :account and replaces_order_id = :order and {LIVE})
 or exists (select from risk_management.manual_orders m
   join risk_management.reservations r on r.order_id =
     (select order_id from risk_management.risk_outcomes o

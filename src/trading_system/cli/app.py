@@ -1,7 +1,9 @@
 """Puts the commands together and turns failures into a sentence and an exit code."""
 
+import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -93,9 +95,24 @@ for commands in (
     commands.add_to(app)
 
 
+def _commit() -> str:
+    """Return the commit that runs, where this is a checkout and git can tell."""
+    root = Path(__file__).resolve().parents[3]
+    if not (root / ".git").exists():
+        return ""
+    command = ["git", "-C", str(root), "rev-parse", "--short", "HEAD"]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=5, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return f" ({done.stdout.strip()})"
+
+
 def _show_version(wanted: bool) -> None:
     if wanted:
-        sys.stdout.write(f"trading {version('trading-system')}\n")
+        sys.stdout.write(f"trading {version('trading-system')}{_commit()}\n")
         raise typer.Exit
 
 

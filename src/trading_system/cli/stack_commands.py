@@ -13,12 +13,15 @@ from trading_system.cli import installation, manner
 from trading_system.cli.installation import DataDir
 from trading_system.cli.manner import Typer
 from trading_system.cli.output import is_json, show_document, show_rows, show_text
+from trading_system.config.settings import Settings
+from trading_system.errors import Invalid
 from trading_system.runtime import stack, stopping
 from trading_system.runtime.detached import start_detached
 from trading_system.runtime.faults import ExitCode, NotRunning
 from trading_system.runtime.planning import Options
 from trading_system.runtime.progress import shown_progress
 from trading_system.runtime.status import read_status
+from trading_system.vocabulary import TradingMode
 
 
 def add_to(app: Typer) -> None:
@@ -71,6 +74,16 @@ def up(
     settings = installation.settings(
         data_dir, simulation_speed=speed, simulation_fill_model=fill_model
     )
+    asked = {
+        "--speed": speed,
+        "--fill-model": fill_model,
+        "--seed": seed,
+        "--replay": replay,
+        "--from": start,
+        "--to": end,
+    }
+    if settings.trading_mode is not TradingMode.SIMULATED:
+        _refuse([name for name, value in asked.items() if value is not None], settings)
     options = Options(port_base, seed, replay, _day(start), _day(end))
     opens_browser = not no_browser and not detach and sys.stdout.isatty()
 
@@ -135,6 +148,16 @@ def login(data_dir: DataDir = None) -> None:
     """
     link = installation.sign_in_link(data_dir)
     show_text(link, link=link)
+
+
+def _refuse(names: list[str], settings: Settings) -> None:
+    """Leave out nothing in silence that only a simulated market can do."""
+    if names:
+        raise Invalid(
+            f"TRADING_MODE={settings.trading_mode} trades the broker's market, at its "
+            f"own pace: it has no {', '.join(names)}.",
+            remedy="Leave that out, or use TRADING_MODE=simulated.",
+        )
 
 
 def _day(given: datetime | None) -> str | None:

@@ -14,6 +14,7 @@ from trading_system.runtime.data_directory import DataDirectory
 from trading_system.runtime.last_words import last_line
 from trading_system.runtime.planning import Options
 from trading_system.runtime.secrets import Secrets
+from trading_system.vocabulary import TradingMode
 
 
 def start_detached(settings: Settings, options: Options, quiet: bool = False) -> str:
@@ -67,10 +68,11 @@ def _link_when_ready(
 
 def _command(settings: Settings, options: Options) -> list[str]:
     command = [sys.executable, "-m", "trading_system.cli", "up", "--no-browser"]
+    simulated = settings.trading_mode is TradingMode.SIMULATED
     values = {
         "--data-dir": settings.trading_data_dir,
-        "--speed": settings.simulation_speed,
-        "--fill-model": settings.simulation_fill_model,
+        "--speed": settings.simulation_speed if simulated else None,
+        "--fill-model": settings.simulation_fill_model if simulated else None,
         "--port-base": options.port_base,
         "--seed": options.seed,
         "--replay": options.replay,

@@ -83,6 +83,15 @@ class Plan:
         """The Valkey or Redis server."""
         return self.valkey.url() if self.valkey else self.settings.redis_url
 
+    def words(self) -> str:
+        """Return whose market is traded, and how fast, for the person who starts it."""
+        speed = self.settings.simulation_speed
+        if self.simulation is None:
+            pace = "at speed 1"
+        else:
+            pace = "as fast as it can" if speed == "max" else f"at speed {speed}"
+        return f"trading {pace}: {self.stamp.words()}"
+
     def units(self) -> list[Unit]:
         """Return every process and step, each with what it comes after."""
         units: list[Unit] = []

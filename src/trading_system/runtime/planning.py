@@ -69,6 +69,11 @@ def require_open_gate(settings: Settings) -> None:
 
 
 def _simulation(options: Options, place: DataDirectory) -> Simulation:
+    if options.start and options.end and options.end < options.start:
+        raise Invalid(
+            f"--to {options.end} is before --from {options.start}.",
+            remedy="Exchange them.",
+        )
     if options.replay is not None and options.seed is not None:
         raise Invalid("--seed makes a market and --replay has one.", remedy="Drop one.")
     seed = options.seed

@@ -38,6 +38,7 @@ async def run(
     with _alone_in(place):
         _clear_away(place, progress)
         plan = make_plan(settings, options, place)
+        progress.note(plan.words())
         run = new_run(plan)
         supervisor = Supervisor(
             place, plan.units(), progress, run, _background(plan, run, progress)

@@ -1,9 +1,6 @@
 """The whole stack on the machine's own PostgreSQL and Redis, as the design has it."""
 
-import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from decimal import Decimal
@@ -12,38 +9,13 @@ from typing import Any
 
 import pytest
 from reserved_ports import reserved_ports
-from stack import environment
+from shell import Shell
 
 from trading_system.runtime import databases, run_file, urls
 
 pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(400)]
 
 DATABASES = ("trading_system", "prefect")
-
-
-class Shell:
-    """`trading` as a person calls it who has servers of their own."""
-
-    def __init__(self, data: Path, variables: dict[str, str]) -> None:
-        self.data = data
-        self._environment = environment() | variables
-
-    def __call__(self, *words: str) -> "subprocess.CompletedProcess[str]":
-        """Run a command and return what it said."""
-        command = [sys.executable, "-m", "trading_system.cli", *words]
-        return subprocess.run(
-            [*command, "--data-dir", str(self.data)],
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-
-    def json(self, *words: str) -> Any:
-        """Return what a command says to programs."""
-        done = self(*words, "--json")
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
 
 
 @pytest.fixture(params=["createdb createrole", "nocreatedb nocreaterole"])

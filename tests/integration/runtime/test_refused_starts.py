@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from trading_system.cli import app
 from trading_system.runtime import databases, postgres, run_file, stamp, valkey
 from trading_system.runtime.data_directory import DataDirectory
-from trading_system.runtime.faults import DiskFull, ExitCode, PackageMissing
+from trading_system.runtime.faults import ExitCode, PackageMissing
 from trading_system.runtime.ports import free_port
 from trading_system.runtime.provision import Databases
 from trading_system.runtime.secrets import Secrets
@@ -196,6 +196,34 @@ def test_a_strategies_file_with_an_unknown_parameter(tmp_path: Path, base: int) 
     assert run_file_state(tmp_path / "data") == "stopped"
 
 
+HEADER = "symbol,timestamp,open,high,low,close,volume\n"
+HOUR = "SPY,2013-10-01T14:00:00Z,168.1,169,168,168.5,1000\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("symbol,timestamp,open,high,low,close\n", "missing: volume"),
+        (HEADER + HOUR.replace("168.5", "NaN"), "row 1, column close"),
+        (HEADER + HOUR + HOUR, "row 2, column timestamp"),
+    ],
+)
+def test_a_replay_of_a_bad_file(
+    tmp_path: Path, base: int, written: str, expected: str
+) -> None:
+    file = tmp_path / "bars.csv"
+    file.write_text(written)
+    tmp_path.chmod(0o755)
+    code, said, _ = start(
+        *(tmp_path / "data", "--port-base", str(base), "-q"),
+        *("--replay", str(file)),
+    )
+    assert code == ExitCode.CONFIGURATION
+    assert len(said) == 1
+    assert expected in said[0] and "bars.csv" in said[0]
+    assert run_file_state(tmp_path / "data") == "stopped"
+
+
 def test_a_database_that_is_newer_ends_the_start(tmp_path: Path, base: int) -> None:
     data = tmp_path / "data"
     tmp_path.chmod(0o755)
@@ -275,13 +303,31 @@ def test_the_command_says_what_the_machine_lacks(
     assert not (tmp_path / "data" / "run.json").exists()
 
 
-def test_a_disk_without_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Usage:
-        free = 1_000_000
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own with a few megabytes, where this machine lets us have one."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)]
+    if sys.platform != "linux" or subprocess.run(command, check=False).returncode:
+        pytest.skip("no disk can be mounted here")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
 
-    monkeypatch.setattr("shutil.disk_usage", lambda place: Usage())
-    with pytest.raises(DiskFull, match="has less than 300 MB left.*--data-dir"):
-        DataDirectory(tmp_path / "data").create()
+
+@pytest.mark.parametrize("left", [4_000_000, 0])
+def test_a_disk_without_room(small_disk: Path, base: int, left: int) -> None:
+    if not left:
+        with (small_disk / "filler").open("wb") as filler:
+            with pytest.raises(OSError, match="No space left"):
+                while True:
+                    filler.write(bytes(1_000_000))
+                    filler.flush()
+    code, said, ran = start(small_disk / "data", "--port-base", str(base))
+    assert code == ExitCode.DISK_FULL
+    assert len(said) == 1
+    assert re.search("has less than 300 MB left.*--data-dir", said[0])
+    assert not ran
 
 
 def test_packages_that_are_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -192,3 +192,59 @@ def test_a_producer_cannot_pretend_to_be_another(
                 )
             )
     engine.dispose()
+
+
+LIMIT = (
+    "insert into risk_management.risk_limits (account_id, scope, scope_id, limit_type,"
+    " limit_value, source, updated_by) values ('AUD', 'account', '', 'max_drawdown',"
+    " 0.1, 'test', 'test')"
+)
+STATE = (
+    "insert into risk_management.trading_state (account_id, state, level, reason,"
+    " set_by) values ('AUD', 'ACTIVE', 0, 'a test', 'test')"
+)
+
+
+@pytest.mark.parametrize(
+    ("table", "insert", "change"),
+    [
+        ("risk_limits", LIMIT, "set limit_value = 0.9"),
+        ("trading_state", STATE, "set state = 'HALTED', level = 3"),
+    ],
+)
+def test_who_goes_past_the_services_stands_in_the_audit_log_too(
+    owner: Connection, table: str, insert: str, change: str
+) -> None:
+    name = f"risk_management.{table}"
+    owner.execute(text(insert))
+    owner.execute(text(f"update {name} {change} where account_id = 'AUD'"))
+    owner.execute(text(f"delete from {name} where account_id = 'AUD'"))
+    found = owner.execute(
+        text(
+            "select operation, user_id, db_role from shared.audit_log where"
+            " table_name = :name and coalesce(new_values, old_values) ->> 'account_id'"
+            " = 'AUD' order by audit_id"
+        ),
+        {"name": name},
+    )
+    role = owner.scalar(text("select session_user"))
+    assert [tuple(row) for row in found] == [
+        (operation, role, role) for operation in ("INSERT", "UPDATE", "DELETE")
+    ]
+    owner.rollback()
+
+
+def test_no_order_or_fill_can_be_written_without_its_line_in_the_audit_log(
+    owner: Connection,
+) -> None:
+    # Bits of a trigger's type: row 1, insert 4, delete 8, update 16.
+    kinds = owner.execute(
+        text(
+            "select t.tgrelid::regclass::text, bit_or(t.tgtype) from pg_trigger t"
+            " join pg_proc p on p.oid = t.tgfoid where p.proname = 'audit_row'"
+            " and t.tgenabled = 'O' group by 1"
+        )
+    )
+    fires = {table: kind & 29 for table, kind in kinds}
+    for table in ("execution.orders", "execution.trades"):
+        assert fires[table] == 1 + 4 + 8 + 16, table

@@ -10,11 +10,13 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import events_about_nothing
 import pytest
 import redis
 from events_about_nothing import Ticked, effects, write_effect
+from loguru import logger
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
@@ -29,6 +31,9 @@ from trading_system.models import ConsumerCursor, DeadLetter
 from trading_system.runtime.ports import free_port
 from trading_system.runtime.valkey import ValkeyServer
 from trading_system.vocabulary import ServiceName
+
+if TYPE_CHECKING:
+    from loguru import Message
 
 pytestmark = pytest.mark.integration
 
@@ -114,6 +119,29 @@ def test_a_cursor_skips_no_event_of_concurrent_writers_and_keeps_each_keys_order
     for name, count in effects(database):
         by_writer[name].append(count)
     assert by_writer == {f"w{n}": list(range(each)) for n in range(writers)}
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_what_is_handled_is_timed_under_its_topic(
+    database: Database[Transaction], together: bool
+) -> None:
+    start_of_log(database)
+    with database.transaction() as tx:
+        for count in range(3):
+            tx.publish(Ticked(name="timed", count=count))
+    timings: list[tuple[str, bool]] = []
+
+    def note(message: "Message") -> None:
+        extra = message.record["extra"]
+        if "execution_time_ms" in extra:
+            timings.append((extra["operation"], extra["execution_time_ms"] >= 0))
+
+    sink = logger.add(note, level="INFO")
+    try:
+        drain(Consumer(database, handlers(together=together)))
+    finally:
+        logger.remove(sink)
+    assert timings == [("handle test.ticked", True)] * (1 if together else 3)
 
 
 def test_an_event_of_a_transaction_that_fails_was_never_published(

@@ -1,14 +1,19 @@
 import json
+import re
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from trading_system.cli import app, installation
@@ -17,12 +22,21 @@ from trading_system.clients import Services
 from trading_system.config.settings import Settings
 from trading_system.errors import Refused
 from trading_system.runtime import run_file
-from trading_system.runtime.faults import DatabaseTooNew, ExitCode, Fault
+from trading_system.runtime.faults import (
+    DatabaseTooNew,
+    DiskFull,
+    ExitCode,
+    Fault,
+    PackageMissing,
+    PortInUse,
+    WrongConfiguration,
+)
 from trading_system.runtime.run_file import Child, Run
 from trading_system.vocabulary import ServiceName, TradingMode
 
 pytestmark = pytest.mark.unit
 
+ROOT = Path(__file__).parents[3]
 NOW = datetime(2026, 3, 2, 14, 30, tzinfo=UTC).isoformat()
 STATE = {
     "account_id": "PA1",
@@ -85,55 +99,84 @@ def test_every_exit_code_is_told_apart() -> None:
     assert exit_code_of(DatabaseTooNew("new")) == 13
 
 
+def test_every_exit_code_is_documented_once() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    table = page.split("## Exit codes")[1].split("\n## ")[0]
+    codes = [int(code) for code in re.findall(r"^\| (\d+) \|", table, re.M)]
+    assert codes == [int(code) for code in ExitCode]
+
+
+def test_what_a_start_can_stumble_over_has_codes_of_its_own() -> None:
+    faults = (PortInUse, DiskFull, PackageMissing, DatabaseTooNew, WrongConfiguration)
+    codes = [fault.exit_code for fault in faults]
+    assert len(set(codes)) == len(codes)
+    others = {kind.exit_code for kind in Fault.__subclasses__() if kind not in faults}
+    assert others.isdisjoint(codes)
+
+
 def test_every_command_says_how_it_is_used() -> None:
-    for words in (
-        ["up"],
-        ["down"],
-        ["status"],
-        ["doctor"],
-        ["logs"],
-        ["login"],
-        ["orders"],
-        ["positions"],
-        ["pnl"],
-        ["explain"],
-        ["halt"],
-        ["resume"],
-        ["data", "import"],
-        ["data", "list"],
-        ["strategy", "list"],
-        ["strategy", "run-once"],
-        ["lookahead"],
-        ["sweep"],
-        ["walk-forward"],
-        ["new-strategy"],
-        ["parity"],
-        ["rehearse"],
-        ["shadow-replay"],
-        ["backtest", "run"],
-        ["backtest", "list"],
-        ["backtest", "show"],
-        ["backtest", "compare"],
-        ["backtest", "cancel"],
-        ["flows", "list"],
-        ["flows", "run"],
-        ["events", "list"],
-        ["events", "show"],
-        ["events", "consumers"],
-        ["events", "replay"],
-        ["events", "resume"],
-        ["events", "dead", "list"],
-        ["events", "dead", "show"],
-        ["events", "dead", "retry"],
-        ["events", "dead", "discard"],
-        ["token", "create"],
-        ["token", "list"],
-        ["token", "revoke"],
-        ["database", "roles"],
-    ):
+    def leaves(command: Any, *path: str) -> Iterator[tuple[str, ...]]:
+        inside = getattr(command, "commands", None)
+        if inside is None:
+            yield path
+        for name, each in (inside or {}).items():
+            yield from leaves(each, *path, name)
+
+    found = list(leaves(get_command(app)))
+    assert len(found) > 40
+    # Its options, `--help` too, are the exchange program's own.
+    found.remove(("exchange",))
+    for words in found:
         result = trading(*words, "--help")
         assert result.exit_code == 0
-        assert f"Example: trading {' '.join(words)}" in " ".join(result.output.split())
+        example = f"Example: trading {' '.join(words)}"
+        assert example in " ".join(result.output.split()), words
+
+
+def test_the_version_names_the_commit_of_a_checkout(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def without_git(*words: object, **how: object) -> None:
+        raise FileNotFoundError("git")
+
+    told = trading("--version").stdout
+    assert told.startswith(f"trading {version('trading-system')}")
+    if (ROOT / ".git").exists() and shutil.which("git"):
+        command = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+        commit = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+        assert told.rstrip().endswith(f"({commit})" if commit else "")
+    monkeypatch.setattr(subprocess, "run", without_git)
+    assert trading("--version").stdout == f"trading {version('trading-system')}\n"
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--speed", "60"),
+        ("--fill-model", "realistic"),
+        ("--seed", "3"),
+        ("--replay", "bars.parquet"),
+        ("--from", "2013-10-01"),
+        ("--to", "2013-10-31"),
+    ],
+)
+def test_what_only_a_simulated_market_has_is_refused_elsewhere(
+    option: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRADING_MODE", "paper")
+    result = trading("up", "--data-dir", str(tmp_path / "data"), *option)
+    assert result.exit_code == ExitCode.USAGE
+    assert len(result.stderr.splitlines()) == 1
+    assert f"it has no {option[0]}." in result.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_market_that_ends_before_it_begins_is_refused(tmp_path: Path) -> None:
+    days = ("--from", "2013-10-31", "--to", "2013-10-01")
+    result = trading("up", "--no-browser", "--data-dir", str(tmp_path / "data"), *days)
+    assert result.exit_code == ExitCode.USAGE
+    assert "--to 2013-10-01 is before --from 2013-10-31" in result.stderr
+    assert not (tmp_path / "data" / "run.json").exists()
 
 
 @pytest.mark.parametrize("command", ["status", "down", "login", "orders", "pnl"])
@@ -399,11 +442,12 @@ def test_a_replacement_names_what_changes(
     assert body["limit_price"] == "249.5"
 
 
-def test_a_number_that_is_none_is_refused_before_anything_is_sent(
-    answer: Callable[[Answers], None], asked: list[httpx.Request]
+@pytest.mark.parametrize("quantity", ["many", "0", "-1", "NaN", "1e12"])
+def test_a_number_that_cannot_be_is_refused_before_anything_is_sent(
+    quantity: str, answer: Callable[[Answers], None], asked: list[httpx.Request]
 ) -> None:
     answer({})
-    order = ("order", "place", "buy", "AAPL", "--quantity", "many")
+    order = ("order", "place", "buy", "AAPL", f"--quantity={quantity}")
     done = trading(*order, "--reason", "a test", "--yes")
     assert (done.exit_code, asked) == (ExitCode.USAGE, [])
 

@@ -120,6 +120,28 @@ def test_prices_have_no_drift_of_their_own(sessions: Sessions) -> None:
     assert abs(np.mean(gains)) < 3 * spread
 
 
+def test_volatility_comes_in_clusters(sessions: Sessions) -> None:
+    dice = np.random.default_rng(1)
+
+    def memory(moves: np.ndarray) -> float:
+        """Return how well the size of a day's move tells that of the next one's."""
+        size = np.abs(moves)
+        return float(np.corrcoef(size[:-1], size[1:])[0, 1])
+
+    as_they_came, shuffled = [], []
+    for seed in range(6):
+        chain = market(sessions, seed)._chain
+        chain.reach(1_000)
+        # SPY stands last; its open and close of each day.
+        first, last = (np.array(each)[:, -1] for each in (chain.open, chain.close))
+        moves = np.log(last / first)
+        as_they_came.append(memory(moves))
+        shuffled.append(memory(dice.permutation(moves)))
+    error = np.std(shuffled) / np.sqrt(len(shuffled))
+    assert abs(np.mean(shuffled)) < 3 * error
+    assert np.mean(as_they_came) > 4 * error
+
+
 def test_prices_jump_overnight(sessions: Sessions) -> None:
     made = market(sessions)
     gaps = [

@@ -36,6 +36,21 @@ def test_a_market_goes_on_with_the_seed_it_was_made_with(
     assert first.stamp.source == again.stamp.source == "seed 42"
 
 
+@pytest.mark.parametrize(
+    ("speed", "words"),
+    [
+        ("60", "trading at speed 60: mode simulated, seed 3"),
+        ("max", "trading as fast as it can: mode simulated, seed 3"),
+    ],
+)
+def test_a_start_says_whose_market_it_trades_and_how_fast(
+    settings: Settings, place: DataDirectory, speed: str, words: str
+) -> None:
+    asked = settings.model_copy(update={"simulation_speed": speed})
+    plan = planning.make_plan(asked, options(seed=3), place)
+    assert plan.words() == words
+
+
 def test_a_replay_has_no_seed(
     settings: Settings, place: DataDirectory, tmp_path: Path
 ) -> None:
