@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cache
 from typing import Any
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -305,10 +304,12 @@ class Market:
             answers["analytics", f"/backtests/{tested.backtest_id}"] = tested
         for decision in self.decisions:
             answers["strategy", f"/decisions/{decision.decision_id}"] = decision
+            if decision.signal_id is not None:
+                path = f"/signals/{decision.signal_id}"
+                answers["strategy", path] = _signal(decision)
         for outcome in self.outcomes:
             signal = outcome.signal_id
             answers["risk", f"/outcomes/{signal}"] = outcome
-            answers["strategy", f"/signals/{signal}"] = self._signal(signal)
             answers["execution", f"/orders/by-signal/{signal}"] = [
                 order for order in self.orders if order.signal_id == signal
             ]
@@ -523,19 +524,6 @@ class Market:
             }
         )
 
-    def _signal(self, wanted: UUID) -> SignalView:
-        decision = next(d for d in self.decisions if d.signal_id == wanted)
-        return SignalView(
-            signal_id=wanted,
-            decision_id=decision.decision_id,
-            correlation_id=decision.correlation_id,
-            strategy=STRATEGY,
-            symbol=decision.symbol,
-            signal="buy" if (decision.score or 0) > 0 else "sell",
-            timestamp=decision.bar_end,
-            decision_price=Decimal(str(decision.close)),
-        )
-
     def _strategy(self) -> StrategyView:
         return StrategyView(
             strategy_id=identity("strategy"),
@@ -581,6 +569,20 @@ def _hours(start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
 
 def _at(day: date, clock: time) -> datetime:
     return datetime.combine(day, clock, NEW_YORK).astimezone(UTC)
+
+
+def _signal(decision: DecisionView) -> SignalView:
+    assert decision.signal_id is not None
+    return SignalView(
+        signal_id=decision.signal_id,
+        decision_id=decision.decision_id,
+        correlation_id=decision.correlation_id,
+        strategy=STRATEGY,
+        symbol=decision.symbol,
+        signal="buy" if (decision.score or 0) > 0 else "sell",
+        timestamp=decision.bar_end,
+        decision_price=Decimal(str(decision.close)),
+    )
 
 
 def _listed(rows: list[Any], key: str) -> Callable[[httpx.QueryParams], list[Any]]:
