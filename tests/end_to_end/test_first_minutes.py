@@ -6,15 +6,24 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from dashboard import (
+    DARK,
+    LIGHT,
+    Watched,
+    chromium_program,
+    headless,
+    is_wider_than_its_window,
+    violations,
+    window,
+)
 from judge import judge
-from playwright.sync_api import Browser, Page, sync_playwright
-from stack import Stack, chromium_program, running_stack
+from playwright.sync_api import Browser
+from stack import Stack, running_stack
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.browser]
 
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-WIDTHS = ((1366, "light"), (360, "dark"))
+WIDE = 1366
+WIDTHS = ((WIDE, LIGHT), (360, DARK))
 
 
 @pytest.fixture(scope="module")
@@ -30,33 +39,38 @@ def browser() -> Iterator[Browser]:
     program = chromium_program()
     if program is None:
         pytest.skip("no Chromium on PATH")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox"]
-        )
+    with headless(program) as browser:
         yield browser
-        browser.close()
+
+
+@pytest.fixture(scope="module")
+def signed_in(stack: Stack, browser: Browser) -> Any:
+    """What a browser keeps after the link of `trading login` was opened."""
+    link = re.search(r"http://\S+", stack.cli("login").stdout)
+    assert link is not None
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(link.group(0))
+    # The page that signs in goes on to the first one by itself.
+    page.wait_for_url(stack.run.urls["gateway"] + "/")
+    kept = context.storage_state()
+    context.close()
+    return kept
 
 
 @pytest.fixture
-def tab(stack: Stack, browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Return a function that opens a signed-in tab and keeps what went wrong in it."""
+def tab(
+    stack: Stack, browser: Browser, signed_in: Any
+) -> Iterator[Callable[..., Watched]]:
+    """Return a function that opens the dashboard and keeps what goes wrong in it."""
     contexts = []
 
-    def opened(width: int = 1366, theme: str = "light") -> Page:
-        context = browser.new_context(
-            viewport={"width": width, "height": 800},
-            color_scheme="dark" if theme == "dark" else "light",
-            reduced_motion="reduce",
-        )
+    def opened(width: int = 1366, theme: str = LIGHT) -> Watched:
+        context = window(browser, width, theme, storage_state=signed_in)
         contexts.append(context)
-        page = context.new_page()
-        link = re.search(r"http://\S+", stack.cli("login").stdout)
-        assert link is not None
-        page.goto(link.group(0))
-        # The page that signs in goes on to the first one by itself.
-        page.wait_for_url(stack.run.urls["gateway"] + "/")
-        return page
+        tab = Watched(context.new_page(), stack.run.urls["gateway"])
+        tab.page.goto(tab.base + "/")
+        return tab
 
     yield opened
     for context in contexts:
@@ -72,9 +86,9 @@ def until(holds: Callable[[], Any], what: str, seconds: float = 150) -> Any:
 
 
 def test_the_first_hour_trades_and_the_page_shows_it_without_reload(
-    stack: Stack, tab: Callable[..., Page]
+    stack: Stack, tab: Callable[..., Watched]
 ) -> None:
-    page = tab()
+    page = tab().page
     page.wait_for_selector("#feed[data-tone=ok]")
     loaded = page.evaluate("() => { window.untouched = true; return true; }")
     assert loaded and "SIMULATED" in page.title()
@@ -94,9 +108,9 @@ def test_the_first_hour_trades_and_the_page_shows_it_without_reload(
 
 
 def test_every_step_of_a_trade_is_one_click_away(
-    stack: Stack, tab: Callable[..., Page]
+    stack: Stack, tab: Callable[..., Watched]
 ) -> None:
-    page = tab()
+    page = tab().page
     with stack.services() as services:
         until(services.execution.positions, "a position")
     page.goto(stack.run.urls["gateway"] + "/")
@@ -110,15 +124,9 @@ def test_every_step_of_a_trade_is_one_click_away(
 
 @pytest.mark.parametrize(("width", "theme"), WIDTHS)
 def test_the_five_pages_have_no_error_no_violation_and_fit(
-    stack: Stack, tab: Callable[..., Page], width: int, theme: str
+    stack: Stack, tab: Callable[..., Watched], width: int, theme: str
 ) -> None:
-    page = tab(width, theme)
-    faults: list[str] = []
-    page.on(
-        "console",
-        lambda m: faults.append(m.text) if m.type in ("error", "warning") else None,
-    )
-    page.on("pageerror", lambda error: faults.append(str(error)))
+    seen = tab(width, theme)
     with stack.services() as services:
         decision = services.strategy.decisions(limit=1)[0].decision_id
     for path in (
@@ -128,24 +136,17 @@ def test_the_five_pages_have_no_error_no_violation_and_fit(
         f"/explain/{decision}",
         "/system",
     ):
-        page.goto(stack.run.urls["gateway"] + path)
-        page.wait_for_selector("#feed[data-tone=ok]")
-        found = Axe().run(page, options={"runOnly": {"type": "tag", "values": TAGS}})
-        serious = [
-            f"{path} {fault['id']}: {[node['target'] for node in fault['nodes']]}"
-            for fault in found.response["violations"]
-            if fault["impact"] in ("serious", "critical")
-        ]
-        assert not serious
-        wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
-        assert not wide, f"{path} scrolls sideways at {width}"
-    assert not faults
+        page = seen.open(path)
+        # axe looks at every page in every theme and width in tests/browser.
+        assert width < WIDE or not violations(page), path
+        assert not is_wider_than_its_window(page), path
+    assert not seen.faults
 
 
 def test_trading_is_halted_in_two_clicks_and_nothing_enters_after(
-    stack: Stack, tab: Callable[..., Page]
+    stack: Stack, tab: Callable[..., Watched]
 ) -> None:
-    page = tab()
+    page = tab().page
     page.wait_for_selector("#feed[data-tone=ok]")
     page.get_by_role("link", name="Halt").or_(
         page.get_by_role("button", name="Halt")

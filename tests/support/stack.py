@@ -73,12 +73,6 @@ def write_bars(path: Path, seed: int = 11) -> Path:
     return path
 
 
-def chromium_program() -> str | None:
-    """Return a browser of the Chromium family, if this machine has one."""
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
-    return next(filter(None, map(shutil.which, names)), None)
-
-
 @dataclass
 class Stack:
     """A stack that a test started."""
