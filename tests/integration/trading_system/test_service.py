@@ -363,9 +363,9 @@ async def test_a_flood_of_requests_leaves_the_consumer_its_connections(
     def note(event: ReconciliationCompleted, tx: Transaction) -> None:
         tx.session.execute(text("insert into public.effects (name) values ('heard')"))
 
-    with database.engine.connect() as holder:
-        holder.execute(text("select pg_advisory_lock(:lock)"), {"lock": LOCK})
-        async with running(app) as client:
+    async with running(app) as client:
+        with database.engine.begin() as holder:
+            holder.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
             asked = [
                 asyncio.create_task(
                     client.post("/wait", headers=bearer(TRADER), timeout=PATIENCE)
@@ -384,10 +384,9 @@ async def test_a_flood_of_requests_leaves_the_consumer_its_connections(
                         market_time=utc_now(),
                     )
                 )
-            # The requests wait for a lock all the while.
+            # The requests wait for the lock all the while.
             await seen(database, "select count(*) from public.effects", 1)
-            holder.execute(text("select pg_advisory_unlock(:lock)"), {"lock": LOCK})
-            answers = [(await each).status_code for each in asked]
+        answers = [(await each).status_code for each in asked]
     assert answers.count(200) >= REQUESTS_AT_ONCE
     # Who has waited for too long is asked to come again: nothing of it was done.
     assert set(answers) <= {200, 503}
