@@ -181,7 +181,7 @@ class Combo(Base):
 
     __tablename__ = "combos"
     __table_args__ = (
-        CheckConstraint("legs between 2 and 8", name="legs"),
+        CheckConstraint("legs >= 2", name="legs"),
         CheckConstraint(f"status in ({_listed(ComboStatus)})", name="status"),
         Index(None, "status", "created_at"),
         Index(None, "created_at"),

@@ -79,9 +79,13 @@ class FlattenDemand(Model):
 
 
 class Release(Model):
-    """Why a symbol, or the account (`*`), may trade again."""
+    """Why a symbol, or the account (`*`), may trade again.
+
+    With `holds` only those end: one that was placed since stays.
+    """
 
     reason: str = Field(min_length=3, max_length=500)
+    holds: list[int] | None = Field(default=None, min_length=1, max_length=100)
 
 
 @router.get("/account", response_model=AccountView)
@@ -354,11 +358,15 @@ def list_holds(tx: Reading) -> list[HoldView]:
     dependencies=[requires(RISK)],
 )
 def release_hold(tx: Writing, symbol: str, asked: Release, by: By) -> list[HoldView]:
-    """Let a symbol, or the account (`*`), trade again; shows what is still held."""
+    """Let a symbol, or the account (`*`), trade again; shows what is still held.
+
+    To ask a second time for the same `holds` changes nothing.
+    """
     tx.act_as(by, asked.reason)
-    if not tx.reconciliations.release(
-        tx.account_id, symbol, by=by, reason=asked.reason
-    ):
+    ended = tx.reconciliations.release(
+        tx.account_id, symbol, by=by, reason=asked.reason, only=asked.holds
+    )
+    if not ended and asked.holds is None:
         raise Conflict(f"{symbol} is not on hold.")
     return [HoldView.model_validate(h) for h in tx.reconciliations.holds(tx.account_id)]
 

@@ -3,8 +3,6 @@
 import queue
 from collections.abc import Sequence
 
-from loguru import logger
-
 from trading_execution.operations import (
     combos,
     contract,
@@ -170,9 +168,8 @@ class Booking:
 class Reconciling:
     """Opens the books, and compares them with the broker's."""
 
-    def __init__(self, desk: Desk, stream: TradeStream) -> None:
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._stream = stream
 
     def run(self) -> None:
         """Compare when it is time, or when our books are in doubt."""
@@ -182,9 +179,9 @@ class Reconciling:
         opening.open_books(desk)
         contract.check_when_due(desk)
         if desk.trust.doubted:
-            self._compare(desk.trust.why)
+            reconcile.reconcile(desk, desk.trust.why)
         elif desk.trust.age >= self._interval():
-            self._compare("timetable")
+            reconcile.reconcile(desk, "timetable")
 
     def pending(self) -> bool:
         """Say whether nothing can be claimed before the books are compared."""
@@ -192,12 +189,6 @@ class Reconciling:
 
     def _interval(self) -> float:
         return IN_SESSION if self._desk.clock.is_open() else AFTER_HOURS
-
-    def _compare(self, why: str) -> None:
-        result = reconcile.reconcile(self._desk, why)
-        if result.complete and reconcile.shows_deaf_stream(result):
-            logger.warning("the trade stream missed something: connecting again")
-            self._stream.suspect()
 
 
 class Marking:
@@ -227,7 +218,7 @@ def workers(
     """
     submitting, resolving = Submitting(desk), Resolving(desk)
     booking, marking = Booking(desk, stream), Marking(desk)
-    reconciling = Reconciling(desk, stream)
+    reconciling = Reconciling(desk)
     comparer = Prompt("reconcile", reconciling.run, 1.0, (), reconciling.pending)
     sender = Prompt(
         "submit",
@@ -248,7 +239,7 @@ def workers(
     marker = Prompt(
         "mark", marking.run, unasked, (BarsIngested, OrderFilled), marking.pending
     )
-    desk.on_fills_due = booker.wake
+    desk.on_fills_due, desk.on_deaf_stream = booker.wake, stream.suspect
     booking.listen(booker, comparer)
     made = (comparer, sender, resolver, booker, marker)
     for worker in made:

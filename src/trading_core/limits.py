@@ -176,7 +176,7 @@ class Evaluation:
     detail: str = ""
 
 
-Group = TypeVar("Group", bound=Hashable)
+Asked = TypeVar("Asked")
 AnyProposal = TypeVar("AnyProposal", bound=Proposal)
 
 
@@ -504,20 +504,29 @@ def evaluate(
     return Evaluation(True, quantity, tuple(results))
 
 
-def refused_groups(
-    judged: Iterable[tuple[Group, str, Evaluation]],
-) -> dict[Group, str]:
-    """Return the groups with a leg that may not trade, and what to say of it.
+def together(
+    asked: Iterable[Asked], group_of: Callable[[Asked], Hashable | None]
+) -> list[tuple[Asked, ...]]:
+    """Return what was asked for, in its order: the legs of a group where its first is.
 
-    Takes group, symbol and evaluation of each leg that would open something. A leg that
-    is at its target has nothing to trade, and keeps the others from nothing.
+    What belongs to no group (None) stands alone.
     """
-    refused: dict[Group, str] = {}
-    for group, symbol, evaluation in judged:
-        if not evaluation.approved and evaluation.code != "AT_TARGET":
-            said = f"the leg {symbol} is refused: {evaluation.code}"
-            refused.setdefault(group, said)
-    return refused
+    units: dict[Hashable, list[Asked]] = {}
+    for place, each in enumerate(asked):
+        group = group_of(each)
+        key = (place,) if group is None else group
+        units.setdefault(key, []).append(each)
+    return [tuple(unit) for unit in units.values()]
+
+
+def refusal_of_leg(symbol: str, evaluation: Evaluation) -> str:
+    """Return what to say of a leg that may not trade; "" when it keeps none from it.
+
+    A leg that is at its target has nothing to trade, and the others may.
+    """
+    if evaluation.approved or evaluation.code == "AT_TARGET":
+        return ""
+    return f"the leg {symbol} is refused: {evaluation.code}"
 
 
 def loss_share(start: Decimal, now: Decimal) -> Decimal:

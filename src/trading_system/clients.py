@@ -671,9 +671,11 @@ class ExecutionClient(ServiceClient):
             headers={"Idempotency-Key": key},
         )
 
-    def release(self, symbol: str, reason: str) -> list[ex.HoldView]:
-        """Let a symbol, or the account (`*`), trade again."""
-        body = {"reason": reason}
+    def release(
+        self, symbol: str, reason: str, holds: Iterable[int]
+    ) -> list[ex.HoldView]:
+        """Let a symbol, or the account (`*`), trade again: end these holds of it."""
+        body = {"reason": reason, "holds": list(holds)}
         return self.post(f"/holds/{symbol}/release", list[ex.HoldView], body)
 
     def holds(self) -> list[ex.HoldView]:

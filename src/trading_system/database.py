@@ -169,14 +169,17 @@ class Database(Generic[Tx]):
     @contextmanager
     def transaction(self) -> Iterator[Tx]:
         """Yield a unit of work; commit at the end, roll back on an exception."""
-        with Session(self.engine, expire_on_commit=False) as session:
-            tx = self._transaction(session)
-            yield tx
-            session.commit()
-        # After the session has closed: no connection is held while others wake.
-        if tx.topics and self.committed:
-            with self.engine.connect() as connection:
+        sequence: int | None = None
+        with self.engine.connect() as connection:
+            with Session(connection, expire_on_commit=False) as session:
+                tx = self._transaction(session)
+                yield tx
+                session.commit()
+            # On the same connection: to wait for another one could fail what is done.
+            if tx.topics and self.committed:
                 sequence = connection.scalar(text("select shared.last_sequence()"))
+        # No connection is held while others wake.
+        if sequence is not None:
             for tell in self.committed:
                 tell(tx.topics, sequence)
 

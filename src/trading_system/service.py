@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from loguru import logger
 from sqlalchemy import exists, func, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.concurrency import run_in_threadpool
 
 from trading_system import event_log, jobs
@@ -69,7 +70,42 @@ Check = Callable[[], str]
 """A readiness check: returns what it saw, raises when it is not ready."""
 
 
-def _open_transaction(request: Request) -> Iterator[Transaction]:
+REQUESTS_AT_ONCE = 8
+"""Requests that are at the database together.
+
+The pool's other connections are the consumer's and the workers'.
+"""
+
+PATIENCE = 5.0
+"""Seconds that a request waits for its turn: who asked may have given up by then."""
+
+
+async def _take_turn(request: Request) -> AsyncIterator[None]:
+    """Wait for a turn at the database, with neither a thread nor a connection in hand.
+
+    Requests that waited with one of them would keep it from those that need it to end,
+    and a flood of requests would keep the consumer from its events.
+    """
+    turns: asyncio.Semaphore = request.app.state.turns
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await turns.acquire()
+    except TimeoutError:
+        raise Unavailable(
+            "Too many requests wait for the database.", remedy="Ask again."
+        ) from None
+    try:
+        yield
+    finally:
+        turns.release()
+
+
+_turn = Depends(_take_turn, scope="function")
+
+
+def _open_transaction(
+    request: Request, turn: Annotated[None, _turn]
+) -> Iterator[Transaction]:
     database: Database[Transaction] = request.app.state.database
     with database.transaction() as tx:
         tx.act_as(_person(request))
@@ -82,7 +118,9 @@ def _person(request: Request) -> str:
     return request.headers.get(ACTING_USER) or (caller.name if caller else "?")
 
 
-def _open_read_only(request: Request) -> Iterator[Transaction]:
+def _open_read_only(
+    request: Request, turn: Annotated[None, _turn]
+) -> Iterator[Transaction]:
     database: Database[Transaction] = request.app.state.database
     with database.read_only() as tx:
         yield tx
@@ -122,6 +160,7 @@ def create_app(
         larger_bodies=larger_bodies,
     )
     app.state.database, app.state.process = process.database, process
+    app.state.turns = asyncio.Semaphore(REQUESTS_AT_ONCE)
     _answer_for_the_database(app)
     app.include_router(_health_routes(process))
     reading = [requires(READ)]
@@ -138,8 +177,17 @@ def _answer_for_the_database(app: FastAPI) -> None:
         if not connection_lost(error):
             raise error
         logger.warning("The database does not answer: {}", error.orig)
-        absent = Unavailable("The database does not answer.")
-        return problem(absent.status, absent.code, absent.detail, absent.title)
+        return _absent("The database does not answer.")
+
+    @app.exception_handler(PoolTimeout)
+    def busy(request: Request, error: PoolTimeout) -> JSONResponse:
+        logger.warning("No connection was free: {}", error)
+        return _absent("Too much waits for the database.")
+
+
+def _absent(detail: str) -> JSONResponse:
+    absent = Unavailable(detail)
+    return problem(absent.status, absent.code, absent.detail, absent.title)
 
 
 class Process:

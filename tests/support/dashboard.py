@@ -64,6 +64,7 @@ def addresses(services: Services) -> dict[str, str]:
         "ticket": "/orders/new?symbol=SPY&side=buy&quantity=10",
         "orders-cancel": "/orders/cancel",
         "latency": "/system/latency",
+        "books": "/system/books?symbol=SPY&quantity=1",
         "halt": "/halt",
     }
     tabs = ("history", "executions", "trades", "denied")

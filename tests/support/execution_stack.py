@@ -295,9 +295,12 @@ class Stack:
 
 @contextmanager
 def running_stack(
-    database_url: str, redis_url: str, directory: Path
+    database_url: str, redis_url: str, directory: Path, *, speed: str = "max"
 ) -> Iterator[Stack]:
-    """A stack in the middle of a session, the clock standing."""
+    """A stack in the middle of a session, the clock standing.
+
+    At any other speed than `max` execution relies on the stream, as in paper and live.
+    """
     data = directory / "exchange"
     exchange = subprocess.Popen(
         [sys.executable, "-m", "paper_exchange", "--port", "0", "--data-dir", str(data)]
@@ -311,7 +314,7 @@ def running_stack(
     service = Service(
         {
             "TRADING_MODE": "simulated",
-            "SIMULATION_SPEED": "max",
+            "SIMULATION_SPEED": speed,
             "TRADING_ENV_FILE": "",
             "TRADING_DATA_DIR": str(directory / "data"),
             "POSTGRES_URL": database_url,

@@ -14,6 +14,7 @@ TABLES: Final = {
     "risk_management.manual_orders": "Orders by hand",
     "strategy_engine.strategies": "Strategies",
     "execution.holds": "Holds",
+    "execution.ledger": "Ledger",
     "execution.orders": "Orders",
     "execution.trades": "Executions",
     "execution.flatten_requests": "Flattening",

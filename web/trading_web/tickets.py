@@ -1,4 +1,4 @@
-"""An order's terms as the fields of a form, and what is wrong with them in words."""
+"""Orders and entries as the fields of a form, and what is wrong with them in words."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -6,7 +6,12 @@ from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
-from trading_system.contracts.execution import OrderChange, OrderProposal, OrderView
+from trading_system.contracts.execution import (
+    AdjustmentRequest,
+    OrderChange,
+    OrderProposal,
+    OrderView,
+)
 from trading_system.errors import Invalid
 from trading_web import formats
 
@@ -139,6 +144,47 @@ class SentAmendment(Amendment):
 
     key: Key
     reason: Reason = ""
+
+
+class Adjustment(BaseModel):
+    """What the books lack, as it was typed: every field is text, none is needed yet."""
+
+    model_config = _FORM
+
+    symbol: Typed = ""
+    quantity: Typed = ""
+    cash: Typed = ""
+    price: Typed = ""
+    strategy: Typed = "external"
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """What was typed, for the next form and for an address."""
+        own = {name: getattr(self, name) for name in Adjustment.model_fields}
+        return {name: text for name, text in own.items() if text}
+
+    def entry(self, reason: str) -> AdjustmentRequest | None:
+        """Return the entry that is described; None while nothing is.
+
+        Raises:
+            Invalid: A field is not what it must be.
+        """
+        if not (self.quantity or self.cash):
+            return None
+        if self.quantity and not self.symbol:
+            raise Invalid("Shares have a symbol: name it.")
+        fields = self.fields | {"reason": reason}
+        if self.symbol:
+            fields["symbol"] = self.symbol.upper()
+        return _read(AdjustmentRequest, fields)
+
+
+class SentAdjustment(Adjustment):
+    """An entry that is to be made: its key makes a second sending the same entry."""
+
+    key: Key
+    reason: Reason = ""
+    word: Typed = ""
 
 
 def in_force(order: OrderView) -> dict[str, Decimal | str | None]:

@@ -90,6 +90,8 @@ class Desk:
     fills_due: threading.Event = field(default_factory=threading.Event)
     """Set when the broker may have executions that are not booked."""
     on_fills_due: Callable[[], None] = lambda: None
+    on_deaf_stream: Callable[[], None] = lambda: None
+    """Called when the broker did what the stream should have told and did not."""
     booked_until: datetime | None = None
     """The market time up to which executions are known to be booked."""
     books_are_open: bool = False

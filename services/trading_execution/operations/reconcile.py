@@ -81,6 +81,9 @@ def reconcile(desk: Desk, trigger: str) -> Result:
         desk.trust.compared(began, clean=result.clean)
     level = "INFO" if result.clean else "WARNING"
     logger.log(level, "reconciliation ({}): {}", trigger, result.summary)
+    if _shows_deaf_stream(result):
+        logger.warning("the trade stream missed something: connecting again")
+        desk.on_deaf_stream()
     return result
 
 
@@ -353,6 +356,6 @@ def _apply_holds(tx: ExecutionTransaction, account_id: str, result: Result) -> N
             )
 
 
-def shows_deaf_stream(result: Result) -> bool:
+def _shows_deaf_stream(result: Result) -> bool:
     """Say whether a comparison found what the stream should have told."""
     return any(found.kind is Kind.MISSED for found in result.differences)

@@ -70,8 +70,12 @@ class Reconciliations:
         by: str,
         reason: str,
         kind: str | None = None,
+        only: Iterable[int] | None = None,
     ) -> int:
-        """Let a symbol, or the account, trade again; return how many holds ended."""
+        """Let a symbol, or the account, trade again; return how many holds ended.
+
+        With a `kind`, or `only` some holds' ids, the others stay.
+        """
         query = update(Hold).where(
             Hold.account_id == account_id,
             Hold.symbol == symbol,
@@ -79,6 +83,8 @@ class Reconciliations:
         )
         if kind is not None:
             query = query.where(Hold.kind == kind)
+        if only is not None:
+            query = query.where(Hold.hold_id.in_(only))
         ended = self._session.execute(
             query.values(
                 released_at=func.clock_timestamp(),

@@ -67,6 +67,10 @@ class Sitting:
             ZERO,
         )
 
+    def copy(self) -> "Sitting":
+        """Return the same facts, to try approvals on."""
+        return replace(self, ordered=set(self.ordered), plain=list(self.plain))
+
     def approve(self, order: OpenOrder, *, is_plain: bool = False) -> None:
         """Count an approval that was just given."""
         if is_plain:

@@ -1,6 +1,5 @@
 """The one answer to each signal: sized, checked, stored and told."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -13,7 +12,13 @@ from uuid import UUID
 from loguru import logger
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from trading_core.limits import CheckResult, Evaluation, evaluate, refused_groups
+from trading_core.limits import (
+    CheckResult,
+    Evaluation,
+    evaluate,
+    refusal_of_leg,
+    together,
+)
 from trading_core.money import ZERO, BadNumber
 from trading_risk.domain import CHECKS, LiveProposal
 from trading_risk.domain.books import OpenOrder
@@ -29,7 +34,7 @@ from trading_risk.operations.proposals import (
 )
 from trading_risk.ports import Surroundings
 from trading_risk.repository import RiskTransaction
-from trading_system.contracts.risk import OrderApproved, OrderDenied
+from trading_system.contracts.risk import ComboLeg, OrderApproved, OrderDenied
 from trading_system.database import connection_lost
 from trading_system.vocabulary import Side as OrderSide
 from trading_system.vocabulary import order_id, outcome_id, plain
@@ -62,7 +67,8 @@ def decide_all(
     """Answer to signals of one bar, in their order, each once.
 
     Decisions about one account follow each other, each with the approvals of those
-    before it on its books, so that together they keep the limits.
+    before it on its books, so that together they keep the limits. Legs of one position
+    are answered where the first of them stands: all are approved, as a combo, or none.
     """
     bar_end, day = requests[0].bar_end, tx.session_day(market_time)
     if tx.sitting is None or (tx.sitting.bar_end, tx.sitting.day) != (bar_end, day):
@@ -73,16 +79,19 @@ def decide_all(
     if new:
         facts = _facts(tx, new, surroundings, market_time)
         rows, checks, reserved = [], [], []
-        refused = _refused_legs(tx, facts, new, surroundings, market_time)
-        for request in new:
-            leg = "" if request.reduce_only else refused.get(request.group_id, "")
-            judgement = _judge(tx, facts, request, surroundings, market_time, leg)
-            rows.append(_outcome(request, judgement, day, market_time))
-            checks += _checks(rows[-1]["outcome_id"], judgement.evaluation)
-            if rows[-1]["order_id"] is not None:
-                reserved.append(_approve(tx, request, judgement))
-            else:
-                _deny(tx, request, judgement.evaluation, market_time)
+        for legs in together(new, attrgetter("leg_of")):
+            refused, combo = _tried(tx, facts, legs, surroundings, market_time)
+            for leg in legs:
+                request = replace(leg, combo=combo.get(leg.signal_id))
+                judgement = _judge(
+                    tx, facts, request, surroundings, market_time, refused
+                )
+                rows.append(_outcome(request, judgement, day, market_time))
+                checks += _checks(rows[-1]["outcome_id"], judgement.evaluation)
+                if rows[-1]["order_id"] is not None:
+                    reserved.append(_approve(tx, request, judgement))
+                else:
+                    _deny(tx, request, judgement.evaluation, market_time)
         outcomes |= tx.outcomes.add(rows, checks)
         tx.reservations.add(reserved)
     return [outcomes[request.signal_id] for request in requests]
@@ -220,30 +229,37 @@ def _judge(
     return _Judgement(evaluate(proposal, facts.limits, CHECKS), proposal)
 
 
-def _refused_legs(
+def _tried(
     tx: RiskTransaction,
     facts: Sitting | Evaluation,
-    requests: Sequence[TradeRequest],
+    legs: Sequence[TradeRequest],
     surroundings: Surroundings,
     market_time: datetime,
-) -> dict[UUID | None, str]:
-    """Return the groups of which a leg may not trade, and why.
+) -> tuple[str, dict[UUID, ComboLeg]]:
+    """Say which of the legs of a position may not trade; else how they are a combo.
 
-    Each leg is judged by itself first. A group that did not come whole is refused: a
-    leg without its others is another position than was asked for.
+    Each leg is judged with those before it, on a copy of the books. A leg that came
+    without its others is refused: it is another position than was asked for.
     """
-    legs = [r for r in requests if r.group_id is not None and not r.reduce_only]
-    came = Counter(request.group_id for request in legs)
-    refused = refused_groups(
-        (request.group_id, request.symbol, judgement.evaluation)
-        for request in legs
-        for judgement in (_judge(tx, facts, request, surroundings, market_time),)
-    )
-    for request in legs:
-        if came[request.group_id] != request.legs:
-            said = f"{came[request.group_id]} of {request.legs} legs came"
-            refused.setdefault(request.group_id, said)
-    return refused
+    combo = legs[0].leg_of
+    if combo is not None and len(legs) != legs[0].legs:
+        return f"{len(legs)} of {legs[0].legs} legs came", {}
+    if combo is None or len(legs) == 1 or isinstance(facts, Evaluation):
+        return "", {}
+    tried, trading = facts.copy(), []
+    for leg in legs:
+        judgement = _judge(tx, tried, leg, surroundings, market_time)
+        if refused := refusal_of_leg(leg.symbol, judgement.evaluation):
+            return refused, {}
+        if judgement.evaluation.approved:
+            tried.approve(_reserved(leg, judgement))
+            trading.append(leg.signal_id)
+    if len(trading) < 2:
+        return "", {}
+    return "", {
+        signal: ComboLeg(combo_id=combo, leg=place, legs=len(trading))
+        for place, signal in enumerate(trading, start=1)
+    }
 
 
 def _failed(error: Exception) -> Evaluation:

@@ -63,7 +63,15 @@ class TradeRequest:
     @property
     def is_plain(self) -> bool:
         """Whether it is asked for as strategies ask: what is netted is that alone."""
-        return self.quantity is None and self.terms == AT_MARKET
+        market = self.quantity is None and self.terms == AT_MARKET
+        # A leg leaves whole, or its combo would not be what was asked for.
+        return market and self.leg_of is None
+
+    @property
+    def leg_of(self) -> UUID | None:
+        """The group without whose other legs it may not trade."""
+        # What only closes needs no other.
+        return None if self.reduce_only else self.group_id
 
     def terms_for(self, quantity: Decimal) -> OrderTerms:
         """Return the terms for what the checks have left of the quantity."""

@@ -25,7 +25,14 @@ from trading_core.benchmark import buy_and_hold
 from trading_core.calendar import NEW_YORK, Calendar, Session
 from trading_core.costs import accrued_fees, daily_fees, night_costs
 from trading_core.ledger import Book, Execution, RoundTrip, Split, round_trips
-from trading_core.limits import Proposal, evaluate, loss_share, refused_groups
+from trading_core.limits import (
+    Evaluation,
+    Proposal,
+    evaluate,
+    loss_share,
+    refusal_of_leg,
+    together,
+)
 from trading_core.matching import OrderType, Quote, RestingOrder, match
 from trading_core.money import QUANTITY_STEP, ZERO, Side, exact, price_of
 from trading_core.simulation.actions import CorporateAction, split_adjusted
@@ -419,25 +426,36 @@ class _Run:
                 for signal in (row.signals[place],)
                 if signal is not None
             ]
-            refused = self._refused_legs(strategy, asked, end)
-            for row, signal in asked:
-                leg = "" if signal.reduce_only else refused.get(signal.group, "")
-                placed += self._answer(strategy, row, signal, end, placed, leg)
+            for legs in together(asked, _group_of):
+                refused = self._refused_leg(strategy, legs, end, placed)
+                for row, signal in legs:
+                    placed += self._answer(strategy, row, signal, end, placed, refused)
 
-    def _refused_legs(
+    def _refused_leg(
         self,
         strategy: Strategy[Any],
-        asked: Sequence[tuple[_Row, _Signal]],
+        legs: Sequence[tuple[_Row, _Signal]],
         end: datetime,
-    ) -> dict[str | None, str]:
-        """Return the groups of which a leg may not trade, and why."""
-        judged = (
-            (signal.group, row.symbol, evaluate(proposal, self.setup.limits))
-            for row, signal in asked
-            if signal.group and not signal.reduce_only
-            for proposal in (self._proposal(strategy, row, signal, end, 0),)
-        )
-        return refused_groups(judged)
+        placed: int,
+    ) -> str:
+        """Return which leg may not trade beside those before it, and why; "" if none.
+
+        Nothing is placed: the legs stand among the open orders only meanwhile.
+        """
+        tried: list[_Working] = []
+        refused = ""
+        for row, signal in legs if len(legs) > 1 else ():
+            proposal = self._proposal(strategy, row, signal, end, placed + len(tried))
+            evaluation = evaluate(proposal, self.setup.limits)
+            if refused := refusal_of_leg(row.symbol, evaluation):
+                break
+            if evaluation.approved:
+                tried.append(self._order(strategy, row, proposal, evaluation, end))
+                self._stand(tried[-1])
+        for order in tried:
+            self.working[order.record.symbol].remove(order)
+            self._today.orders -= 1
+        return refused
 
     def _answer(
         self,
@@ -448,15 +466,13 @@ class _Run:
         placed: int,
         refused_leg: str = "",
     ) -> int:
-        side = signal.side
-        reference = f"{strategy.name}|{row.symbol}|{end.isoformat()}"
         proposal = self._proposal(strategy, row, signal, end, placed, refused_leg)
         evaluation = evaluate(proposal, self.setup.limits)
         self.outcomes.append(
             Outcome(
-                reference,
+                _reference(strategy, row, end),
                 row.symbol,
-                side,
+                signal.side,
                 end,
                 evaluation,
                 strategy.name,
@@ -465,25 +481,40 @@ class _Run:
         )
         if not evaluation.approved:
             return 0
-        self._today.orders += 1
+        order = self._order(strategy, row, proposal, evaluation, end)
+        self._stand(order)
+        self.arriving.append(order)
+        return 1
+
+    def _order(
+        self,
+        strategy: Strategy[Any],
+        row: _Row,
+        proposal: Proposal,
+        evaluation: Evaluation,
+        end: datetime,
+    ) -> _Working:
+        side, quantity = proposal.side, evaluation.quantity
         record = SimulatedOrder(
-            reference=reference,
+            reference=_reference(strategy, row, end),
             symbol=row.symbol,
             side=side,
-            quantity=evaluation.quantity,
+            quantity=quantity,
             decision_price=row.price,
             placed_at=end,
             strategy=strategy.name,
         )
-        order = _Working(
+        return _Working(
             record,
-            RestingOrder(row.symbol, side, OrderType.MARKET, evaluation.quantity),
+            RestingOrder(row.symbol, side, OrderType.MARKET, quantity),
             end + self.setup.model.latency,
             proposal.is_reducing,
         )
-        self.working[row.symbol].append(order)
-        self.arriving.append(order)
-        return 1
+
+    def _stand(self, order: _Working) -> None:
+        """Count an order among the open ones."""
+        self.working[order.record.symbol].append(order)
+        self._today.orders += 1
 
     def _proposal(
         self,
@@ -701,6 +732,16 @@ def _sessions(
             f"{len(grouped)} bar times are no {setup.timeframe} bars of a session, "
             f"the first at {stray}. Import clock hours with restamp_clock_hours."
         )
+
+
+def _group_of(asked: tuple[_Row, _Signal]) -> str | None:
+    """Return the group of a leg that opens something: what closes needs no other."""
+    signal = asked[1]
+    return None if signal.reduce_only else signal.group
+
+
+def _reference(strategy: Strategy[Any], row: _Row, end: datetime) -> str:
+    return f"{strategy.name}|{row.symbol}|{end.isoformat()}"
 
 
 def _signal(asked: dict[str, Any]) -> _Signal | None:

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from trading_system.cli import (
     backup_command,
+    books_commands,
     data_commands,
     database_commands,
     doctor_command,
@@ -83,6 +84,7 @@ for commands in (
     trading_commands,
     lock_commands,
     order_commands,
+    books_commands,
     data_commands,
     flow_commands,
     event_commands,

@@ -31,8 +31,8 @@ class ComboLeg(Model):
     """The place of an order among those that are one intent; the first is 1."""
 
     combo_id: UUID
-    leg: Annotated[int, Field(ge=1, le=8)]
-    legs: Annotated[int, Field(ge=2, le=8)]
+    leg: Annotated[int, Field(ge=1)]
+    legs: Annotated[int, Field(ge=2)]
 
 
 class OrderApproved(Event, OrderTerms, topic="risk.order_approved"):

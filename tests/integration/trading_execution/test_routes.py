@@ -161,6 +161,27 @@ async def test_a_hold_is_shown_and_released_by_a_person_with_a_reason(
     ).status_code == 409
 
 
+async def test_a_release_ends_only_the_holds_that_the_person_saw(
+    bench: "Bench", client: httpx.AsyncClient
+) -> None:
+    with bench.database.transaction() as tx:
+        tx.reconciliations.hold(bench.account_id, "AAPL", "orphan_fill", "a test")
+    [seen] = (await client.get("/holds")).json()
+    with bench.database.transaction() as tx:
+        tx.reconciliations.hold(bench.account_id, "AAPL", "order_we_gave_up", "later")
+        tx.reconciliations.hold(bench.account_id, "MSFT", "orphan_fill", "another")
+    asked = {"reason": "the first alone", "holds": [seen["hold_id"]]}
+    for _ in range(2):
+        answer = await client.post("/holds/AAPL/release", json=asked)
+        left = [(hold["symbol"], hold["kind"]) for hold in answer.json()]
+        assert left == [("AAPL", "order_we_gave_up"), ("MSFT", "orphan_fill")]
+    [(count,)] = bench.sql(
+        "select count(*) from shared.audit_log where table_name = 'execution.holds'"
+        " and operation = 'UPDATE' and reason = 'the first alone'"
+    )
+    assert count == 1
+
+
 async def test_an_adjustment_is_a_persons_word_with_a_reason_entered_once(
     bench: "Bench", client: httpx.AsyncClient
 ) -> None:

@@ -370,6 +370,74 @@ def test_legs_that_may_both_trade_are_approved(account: Any) -> None:
     assert {code for code, _ in found.values()} == {""}
 
 
+def test_legs_that_are_approved_are_a_combo_and_meet_no_other_order(
+    account: Any,
+) -> None:
+    account.limit("allow_short", "1")
+    group = {"group_id": new_id(), "legs": 2, "allow_short": True}
+    found = answers(
+        account,
+        account.signal("AAPL", strategy="pairs", **group),
+        account.signal("XOM", strategy="momentum"),
+        account.signal("MSFT", side=Side.SELL, strategy="pairs", **group),
+        # It would trade against the leg, which cannot be netted away.
+        account.signal("AAPL", side=Side.SELL, strategy="reversal", allow_short=True),
+    )
+    assert found["AAPL"][0] == "SELF_MATCH"
+    said = account.events("risk.order_approved")[-3:]
+    assert [(event["symbol"], event["combo"]) for event in said] == [
+        ("AAPL", {"combo_id": str(group["group_id"]), "leg": 1, "legs": 2}),
+        ("MSFT", {"combo_id": str(group["group_id"]), "leg": 2, "legs": 2}),
+        ("XOM", None),
+    ]
+
+
+def test_legs_that_only_exceed_a_limit_together_are_both_denied(account: Any) -> None:
+    account.limit("allow_short", "1")
+    # Each leg is a tenth of equity.
+    account.limit("max_gross_exposure", "0.15")
+    group = {"group_id": new_id(), "legs": 2, "allow_short": True}
+    legs = (
+        account.signal("AAPL", strategy="pairs", **group),
+        account.signal("MSFT", side=Side.SELL, strategy="pairs", **group),
+    )
+    found = answers(account, *legs, account.signal("XOM", strategy="momentum"))
+    refused = ("LEG_REFUSED", "the leg MSFT is refused: MAX_GROSS")
+    assert (found["AAPL"], found["MSFT"]) == (refused, refused)
+    # What was tried for the legs stands in nobody's way.
+    assert found["XOM"][0] == ""
+
+
+def test_a_leg_at_its_target_leaves_the_other_an_order_of_its_own(account: Any) -> None:
+    account.holds("MSFT", "100", "100", strategy="pairs")
+    group = {"group_id": new_id(), "legs": 2}
+    found = answers(
+        account,
+        account.signal("AAPL", strategy="pairs", **group),
+        account.signal("MSFT", strategy="pairs", **group),
+    )
+    assert (found["AAPL"][0], found["MSFT"][0]) == ("", "AT_TARGET")
+    assert account.events("risk.order_approved")[-1]["combo"] is None
+
+
+def test_a_position_of_many_legs_is_one_combo(account: Any) -> None:
+    symbols = [f"LEG{letter}" for letter in "ABCDEFGHIJ"]
+    group = {"group_id": new_id(), "legs": len(symbols)}
+    for symbol in symbols:
+        account.bar(symbol, account.signal().bar_end, 100.0)
+    account.limit("max_order_notional", "1")
+    found = answers(
+        account,
+        *(
+            account.signal(symbol, strategy="basket", max_position_size=0.05, **group)
+            for symbol in symbols
+        ),
+    )
+    assert {code for code, _ in found.values()} == {""}
+    places = [each["combo"]["leg"] for each in account.events("risk.order_approved")]
+    assert places[-len(symbols) :] == list(range(1, len(symbols) + 1))
+
+
 def test_a_leg_that_came_without_the_other_is_refused(account: Any) -> None:
     leg = account.signal("AAPL", strategy="pairs", group_id=new_id(), legs=2)
     assert answers(account, leg)["AAPL"] == ("LEG_REFUSED", "1 of 2 legs came")

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -14,14 +15,21 @@ from fastapi import APIRouter, FastAPI
 from limits import parse
 from sqlalchemy import text
 
+from trading_system.clock import monotonic, utc_now
 from trading_system.config.settings import Settings
+from trading_system.contracts.execution import ReconciliationCompleted
 from trading_system.database import Database, Transaction
 from trading_system.errors import Conflict
 from trading_system.http import DEFAULT_RATE, Edge, create_http_app
 from trading_system.messaging import EventHandlers
 from trading_system.runtime.ports import free_port
 from trading_system.security import TRADE, new_token, requires, token_hash
-from trading_system.service import create_app, in_read_only, in_transaction
+from trading_system.service import (
+    REQUESTS_AT_ONCE,
+    create_app,
+    in_read_only,
+    in_transaction,
+)
 from trading_system.vocabulary import Model, Quantity, ServiceName
 from trading_system.worker import Worker
 
@@ -29,6 +37,11 @@ pytestmark = pytest.mark.integration
 
 READER, TRADER = new_token(), new_token()
 ROUNDS: list[int] = []
+LOCK = 4711
+FLOOD = 60
+"""Requests at once: more than a service has threads."""
+
+PATIENCE = 60.0
 
 
 class Asked(Model):
@@ -63,6 +76,12 @@ def router() -> APIRouter:
             )
         )
         return {"status": "stored"}
+
+    @routes.post("/wait", dependencies=[requires(TRADE)])
+    def wait(tx: Writing) -> dict[str, str]:
+        """Wait for a lock that somebody else holds."""
+        tx.session.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        return {"status": "done"}
 
     @routes.get("/boom")
     def boom() -> None:
@@ -333,3 +352,58 @@ async def test_a_database_that_is_away_is_said_to_be_away(
         answer = await client.get("/idle")
     assert answer.status_code == 503
     assert answer.json()["detail"] == "The database does not answer."
+
+
+async def test_a_flood_of_requests_leaves_the_consumer_its_connections(
+    app: FastAPI, database: Database[Transaction]
+) -> None:
+    on: EventHandlers[Transaction] = app.state.process.consumer.on
+
+    @on(ReconciliationCompleted)
+    def note(event: ReconciliationCompleted, tx: Transaction) -> None:
+        tx.session.execute(text("insert into public.effects (name) values ('heard')"))
+
+    async with running(app) as client:
+        with database.engine.begin() as holder:
+            holder.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+            asked = [
+                asyncio.create_task(
+                    client.post("/wait", headers=bearer(TRADER), timeout=PATIENCE)
+                )
+                for _ in range(FLOOD)
+            ]
+            await seen(database, WAITING, REQUESTS_AT_ONCE)
+            with database.transaction() as tx:
+                tx.publish(
+                    ReconciliationCompleted(
+                        run_id=uuid4(),
+                        clean=True,
+                        complete=True,
+                        differences=0,
+                        summary="",
+                        market_time=utc_now(),
+                    )
+                )
+            # The requests wait for the lock all the while.
+            await seen(database, "select count(*) from public.effects", 1)
+        answers = [(await each).status_code for each in asked]
+    assert answers.count(200) >= REQUESTS_AT_ONCE
+    # Who has waited for too long is asked to come again: nothing of it was done.
+    assert set(answers) <= {200, 503}
+
+
+WAITING = (
+    "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+    " and database = (select oid from pg_database where datname = current_database())"
+)
+
+
+async def seen(database: Database[Transaction], query: str, least: int) -> None:
+    """Wait until a count is reached."""
+    until = monotonic() + PATIENCE
+    while True:
+        with database.transaction() as tx:
+            if (tx.session.scalar(text(query)) or 0) >= least:
+                return
+        assert monotonic() < until, f"{query} stays below {least}"
+        await asyncio.sleep(0.05)

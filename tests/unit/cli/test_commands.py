@@ -465,3 +465,107 @@ def test_an_order_is_canceled(
     )
     assert "CANCELED" in trading("order", "cancel", order_id).output
     assert trading("order", "cancel-all").exit_code == 0
+
+
+def hold(number: int, symbol: str) -> dict[str, Any]:
+    return {
+        "hold_id": number,
+        "symbol": symbol,
+        "kind": "orphan_fill",
+        "reason": "orphan_fill: order 7",
+        "placed_at": NOW,
+    }
+
+
+@pytest.mark.parametrize(("typed", "named"), [("aapl", "AAPL"), ("account", "*")])
+def test_a_release_ends_the_holds_that_were_shown(
+    typed: str,
+    named: str,
+    answer: Callable[[Answers], None],
+    asked: list[httpx.Request],
+) -> None:
+    answer(
+        {
+            "GET /holds": (200, [hold(1, "AAPL"), hold(2, "*"), hold(3, "AAPL")]),
+            f"POST /holds/{named}/release": (200, [hold(4, "MSFT")]),
+        }
+    )
+    asking = ("release", typed, "--reason", "looked at it")
+    assert trading(*asking).exit_code == ExitCode.USAGE
+    done = trading(*asking, "--yes")
+    assert done.exit_code == 0, done.output
+    assert "On hold since" in done.stderr and "MSFT" in done.stdout
+    [sent] = [json.loads(each.content) for each in asked if each.method == "POST"]
+    ids = [1, 3] if named == "AAPL" else [2]
+    assert sent == {"reason": "looked at it", "holds": ids}
+
+
+def test_what_is_not_on_hold_is_not_released(
+    answer: Callable[[Answers], None],
+) -> None:
+    answer({"GET /holds": (200, [hold(1, "AAPL")])})
+    done = trading("release", "KO", "--reason", "looked at it", "--yes")
+    assert done.exit_code == ExitCode.CONFLICT
+
+
+def test_an_entry_by_hand_says_what_it_changes_and_carries_its_key(
+    answer: Callable[[Answers], None], asked: list[httpx.Request]
+) -> None:
+    entry = {
+        "entry_id": 7,
+        "kind": "adjustment",
+        "reference": "key-1",
+        "symbol": "KO",
+        "quantity_delta": "3",
+        "cash_delta": "0",
+        "strategy": "external",
+        "timestamp": NOW,
+    }
+    answer({"GET /positions": (200, []), "POST /adjustments": (200, entry)})
+    terms = ("adjust", "--symbol", "ko", "--quantity", "3", "--reason", "moved in")
+    refused = trading(*terms)
+    assert "The books have 0 KO; after it 3." in refused.stderr
+    assert refused.exit_code == ExitCode.USAGE
+    assert [each.method for each in asked] == ["GET"]
+    done = trading(*terms, "--key", "key-1", "--yes")
+    assert done.exit_code == 0, done.output
+    sent = json.loads(asked[-1].content)
+    assert (sent["symbol"], sent["quantity"], sent["reason"]) == ("KO", "3", "moved in")
+    assert (sent["strategy"], sent["price"]) == ("external", None)
+    assert asked[-1].headers["Idempotency-Key"] == "key-1"
+
+
+def test_an_entry_of_what_is_no_number_is_refused(
+    answer: Callable[[Answers], None], asked: list[httpx.Request]
+) -> None:
+    answer({})
+    done = trading("adjust", "--cash", "NaN", "--reason", "a test", "--yes")
+    assert (done.exit_code, asked) == (ExitCode.USAGE, [])
+
+
+def test_the_last_comparison_and_its_differences_are_shown(
+    answer: Callable[[Answers], None],
+) -> None:
+    difference = {
+        "kind": "position",
+        "symbol": "KO",
+        "ours": "0",
+        "broker": "3",
+        "action": "symbol put on hold",
+        "severity": "critical",
+    }
+    run = {
+        "run_id": str(uuid4()),
+        "started_at": NOW,
+        "finished_at": NOW,
+        "clean": False,
+        "complete": True,
+        "differences": [difference],
+        "summary": "position: 1",
+    }
+    answer({"GET /reconciliations": (200, [run])})
+    shown = trading("differences")
+    assert "position: 1" in shown.stderr
+    assert shown.stdout.splitlines()[1].split("\t")[:4] == ["position", "KO", "0", "3"]
+    answer({"GET /reconciliations": (200, [])})
+    assert "Not compared yet." in trading("differences").stderr

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from trading_core.calendar import Calendar, xnys_sessions
-from trading_core.limits import ACCOUNT_SEED, Limits, LimitType
+from trading_core.limits import ACCOUNT_SEED, Limits, LimitType, together
 from trading_core.matching import FillModel
 from trading_core.simulation import Setup, simulate
 from trading_core.simulation.account import backtest_account
@@ -91,6 +91,45 @@ def test_when_one_leg_is_refused_none_is_placed() -> None:
     assert "the leg B is refused: SHORT_NOT_ALLOWED" in (
         result.outcomes[0].evaluation.detail
     )
+
+
+def test_legs_that_only_exceed_a_limit_together_are_both_refused() -> None:
+    # 50 % and 25 % of equity: each alone is within it, both are not.
+    limits = Limits.of({**OPEN, LimitType.MAX_GROSS_EXPOSURE: D("0.5")})
+    strategy = TwoLegs.configured({})
+    result = simulate(strategy, bars(*VOLUMES), CALENDAR, replace(SETUP, limits=limits))
+    assert not result.orders
+    for outcome in result.outcomes[:2]:
+        assert (outcome.evaluation.code, outcome.evaluation.detail) == (
+            "LEG_REFUSED",
+            "the leg B is refused: MAX_GROSS",
+        )
+
+
+def test_a_leg_that_was_refused_leaves_no_trace_on_the_books() -> None:
+    # Two legs never fit, and nothing of the one that was tried counts afterwards.
+    limits = Limits.of({**OPEN, LimitType.MAX_ORDERS_PER_DAY: D(1)})
+    strategy = TwoLegs.configured({})
+    result = simulate(strategy, bars(*VOLUMES), CALENDAR, replace(SETUP, limits=limits))
+    refused = [o.evaluation for o in result.outcomes if o.symbol == "A"]
+    counted = [
+        check.value
+        for evaluation in refused
+        for check in evaluation.results
+        if check.name == "orders_of_the_day_are_few"
+    ]
+    assert not result.orders and set(counted) == {D(1)}
+
+
+def test_legs_stand_where_the_first_of_them_does() -> None:
+    asked = [("A", "x"), ("B", None), ("C", "y"), ("D", "x"), ("E", None), ("F", "y")]
+    found = together(asked, lambda each: each[1])
+    assert ["".join(name for name, _ in unit) for unit in found] == [
+        "AD",
+        "B",
+        "CF",
+        "E",
+    ]
 
 
 def test_columns_and_the_compiled_account_refuse_legs_and_say_what_takes_them() -> None:

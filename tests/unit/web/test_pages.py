@@ -21,6 +21,7 @@ PAGES = (
     "/alerts",
     "/logs",
     "/system",
+    "/system/books",
     "/halt",
 )
 SERVICES = ("ingestion", "strategy", "risk", "execution", "analytics", "notification")
