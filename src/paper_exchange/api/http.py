@@ -7,13 +7,14 @@ import random
 import time
 from base64 import b64decode
 from binascii import Error as NotBase64
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs
 
 import orjson
 from starlette.applications import Starlette
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
@@ -34,6 +35,11 @@ PER_MINUTE = 200
 FASTEST_LIMITED = 120
 RawHeaders = list[tuple[bytes, bytes]]
 WRITES = frozenset(("POST", "PATCH", "PUT", "DELETE"))
+WHOLE_ANSWER = "paper_exchange.whole_answer"
+"""The ASGI extension whose `write` writes an answer in one piece."""
+
+WriteAnswer = Callable[[int, RawHeaders, bytes], Awaitable[None]]
+"""Writes status, headers and body; the headers state the body's length."""
 
 
 class Json(Response):
@@ -141,6 +147,9 @@ def _limit_headers(most: int, left: int, minute: int) -> RawHeaders:
     ]
 
 
+NO_QUERY = QueryParams()
+
+
 class Received(Request):
     """A request whose body was read already."""
 
@@ -151,6 +160,11 @@ class Received(Request):
     async def body(self) -> bytes:
         """Return the body."""
         return self._received
+
+    @property
+    def query_params(self) -> QueryParams:
+        """What the query says: most requests have none, and it need not be read."""
+        return super().query_params if self.scope["query_string"] else NO_QUERY
 
 
 class Gate:
@@ -199,7 +213,7 @@ class Gate:
             try:
                 await self._serve(scope, receive, send)
             except Exception as error:  # a full disk, say: the client must hear of it
-                await _send(send, failure(error), [])
+                await _send(scope, send, failure(error), [])
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request to one of the APIs."""
@@ -228,12 +242,12 @@ class Gate:
             refusal = error_answer(error)
             self._note(scope, b"", error.status, bytes(refusal.body))
             await journal.settled()
-            await _send(send, refusal, headers)
+            await _send(scope, send, refusal, headers)
             return
         scope.setdefault("state", {})["account"] = account
         watch = method in WRITES and not is_data
         if method == "GET" and (old := self._stale(scope, account)) is not None:
-            await _send(send, old, headers)
+            await _send(scope, send, old, headers)
             what = {**_told(scope, old.status_code), "is_stale": True}
             journal.note_soon("request", what)
             return
@@ -253,7 +267,7 @@ class Gate:
         # Nobody hears of what a killed process might lose.
         await journal.settled()
         breaks = fault is not None and fault.kind == "reset"
-        await _send(send, answer, headers, breaks)
+        await _send(scope, send, answer, headers, breaks)
         if not watch and not is_data and path != "/v2/clock":
             journal.note_soon("request", _told(scope, answer.status_code))
 
@@ -342,13 +356,23 @@ def _told(scope: Scope, status: int) -> dict[str, Any]:
 
 
 async def _send(
-    send: Send, answer: Response, headers: RawHeaders, breaks: bool = False
+    scope: Scope,
+    send: Send,
+    answer: Response,
+    headers: RawHeaders,
+    breaks: bool = False,
 ) -> None:
     """Send an answer; one that breaks off is shorter than it says."""
+    headers = [*answer.raw_headers, *headers]
+    whole = scope.get("extensions", {}).get(WHOLE_ANSWER)
+    if whole is not None and not breaks:
+        write: WriteAnswer = whole["write"]
+        await write(answer.status_code, headers, bytes(answer.body))
+        return
     start = {
         "type": "http.response.start",
         "status": answer.status_code,
-        "headers": [*answer.raw_headers, *headers],
+        "headers": headers,
     }
     await send(start)
     content = answer.body
