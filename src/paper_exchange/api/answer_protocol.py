@@ -1,7 +1,9 @@
 """The server's side of an HTTP connection that takes an answer in one piece."""
 
 from functools import partial
+from typing import cast
 
+from starlette.types import Scope
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
@@ -9,20 +11,20 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from paper_exchange.api.http import WHOLE_ANSWER, RawHeaders
+from paper_exchange.api.http import WRITE_ANSWER, RawHeaders
 
 
 class AnswerProtocol(HttpToolsProtocol):
     """A connection whose application may write head and body of an answer at once.
 
     ASGI has them sent one after the other: two calls of the system, and often two
-    wakes of the client, where one would do. That was a tenth of an order's cost.
+    wakes of the client, where one would do.
     """
 
     def _start_asgi_task(
         self, cycle: RequestResponseCycle, app: ASGI3Application
     ) -> None:
-        cycle.scope["extensions"] = {WHOLE_ANSWER: {"write": partial(_write, cycle)}}
+        cast(Scope, cycle.scope)[WRITE_ANSWER] = partial(_write, cycle)
         super()._start_asgi_task(cycle, app)
 
 

@@ -8,7 +8,7 @@ import time
 from base64 import b64decode
 from binascii import Error as NotBase64
 from collections.abc import Awaitable, Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -35,11 +35,14 @@ PER_MINUTE = 200
 FASTEST_LIMITED = 120
 RawHeaders = list[tuple[bytes, bytes]]
 WRITES = frozenset(("POST", "PATCH", "PUT", "DELETE"))
-WHOLE_ANSWER = "paper_exchange.whole_answer"
-"""The ASGI extension whose `write` writes an answer in one piece."""
-
 WriteAnswer = Callable[[int, RawHeaders, bytes], Awaitable[None]]
-"""Writes status, headers and body; the headers state the body's length."""
+"""Writes status, headers and body in one piece; the headers state the length."""
+
+WRITE_ANSWER = "paper_exchange.write_answer"
+"""Where a scope has a `WriteAnswer`, when its server knows how."""
+
+Tell = Callable[..., Awaitable[None]]
+"""Sends an answer and more headers, whole or broken off."""
 
 
 class Json(Response):
@@ -195,7 +198,10 @@ class Gate:
         """Let a request through, or answer it here."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif not is_api(scope["path"]):
+            return
+        # It leads back to the scope: together they would wait for the collector.
+        write = scope.pop(WRITE_ANSWER, None)
+        if not is_api(scope["path"]):
             journal = self._exchange.journal
 
             async def when_settled(message: Message) -> None:
@@ -210,12 +216,13 @@ class Gate:
             await self._app(scope, receive, when_settled)
         else:
             scope["app"] = self._app
+            tell = partial(_send, send, write)
             try:
-                await self._serve(scope, receive, send)
+                await self._serve(scope, receive, tell)
             except Exception as error:  # a full disk, say: the client must hear of it
-                await _send(scope, send, failure(error), [])
+                await tell(failure(error), [])
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve(self, scope: Scope, receive: Receive, tell: Tell) -> None:
         """Answer a request to one of the APIs."""
         journal = self._exchange.journal
         path, method = scope["path"], scope["method"]
@@ -242,12 +249,12 @@ class Gate:
             refusal = error_answer(error)
             self._note(scope, b"", error.status, bytes(refusal.body))
             await journal.settled()
-            await _send(scope, send, refusal, headers)
+            await tell(refusal, headers)
             return
         scope.setdefault("state", {})["account"] = account
         watch = method in WRITES and not is_data
         if method == "GET" and (old := self._stale(scope, account)) is not None:
-            await _send(scope, send, old, headers)
+            await tell(old, headers)
             what = {**_told(scope, old.status_code), "is_stale": True}
             journal.note_soon("request", what)
             return
@@ -267,7 +274,7 @@ class Gate:
         # Nobody hears of what a killed process might lose.
         await journal.settled()
         breaks = fault is not None and fault.kind == "reset"
-        await _send(scope, send, answer, headers, breaks)
+        await tell(answer, headers, breaks)
         if not watch and not is_data and path != "/v2/clock":
             journal.note_soon("request", _told(scope, answer.status_code))
 
@@ -356,17 +363,15 @@ def _told(scope: Scope, status: int) -> dict[str, Any]:
 
 
 async def _send(
-    scope: Scope,
     send: Send,
+    write: WriteAnswer | None,
     answer: Response,
     headers: RawHeaders,
     breaks: bool = False,
 ) -> None:
-    """Send an answer; one that breaks off is shorter than it says."""
+    """Send an answer, in one piece if we may; one that breaks off says it is longer."""
     headers = [*answer.raw_headers, *headers]
-    whole = scope.get("extensions", {}).get(WHOLE_ANSWER)
-    if whole is not None and not breaks:
-        write: WriteAnswer = whole["write"]
+    if write is not None and not breaks:
         await write(answer.status_code, headers, bytes(answer.body))
         return
     start = {
