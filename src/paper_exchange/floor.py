@@ -223,12 +223,12 @@ class Floor:
         old = self.open_orders.get(new.replaces or "")
         remaining = ZERO if old is None else old.remaining
         # What was filled on the way is no longer wanted.
-        quantity = new.remaining - (new.covered - remaining)
+        quantity = new.remaining - ((new.covered or ZERO) - remaining)
         if old is None or quantity <= 0:
             self.end(new, "rejected")
             return
         new.quantity = quantity
-        new.in_transit, new.covered, new.covered_value = False, ZERO, ZERO
+        new.in_transit, new.covered, new.covered_value = False, None, None
         self.replace(old, new)
         self.enter_instead(new, was_held=False)
         if new.status in WORKING:

@@ -108,10 +108,10 @@ class Order:
     replaces: str | None = None
     in_transit: bool = False
     """Whether it is on its way to take the place of the one it replaces; not shown."""
-    covered: Decimal = ZERO
-    """Shares that the order it will replace binds meanwhile."""
-    covered_value: Decimal = ZERO
-    """Dollars that the order it will replace binds meanwhile."""
+    covered: Decimal | None = None
+    """Shares that the order it is to replace binds meanwhile."""
+    covered_value: Decimal | None = None
+    """Dollars that the order it is to replace binds meanwhile."""
     parent: str | None = None
     role: str = ""
     legs: list[str] = field(default_factory=list)

@@ -395,8 +395,10 @@ def account_of(exchange: Exchange, headers: Mapping[bytes, bytes]) -> Account:
     """Return the account whose keys a request carries."""
     key = headers.get(b"apca-api-key-id", b"").decode("latin-1")
     secret = headers.get(b"apca-api-secret-key", b"").decode("latin-1")
-    authorization = headers.get(b"authorization", b"").decode("latin-1")
-    if not key and authorization.lower().startswith("basic "):
+    if not key:
+        authorization = headers.get(b"authorization", b"").decode("latin-1")
+        if not authorization.lower().startswith("basic "):
+            raise ApiError(401, 40110000, "unauthorized.")
         try:
             key, _, secret = b64decode(authorization[6:]).decode().partition(":")
         except (NotBase64, UnicodeDecodeError):
