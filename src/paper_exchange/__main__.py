@@ -1,6 +1,7 @@
 """`python -m paper_exchange`: the exchange as a program."""
 
 import argparse
+import asyncio
 import gc
 import logging
 import os
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import Literal
 
 import uvicorn
 from platformdirs import user_data_path
@@ -72,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log_level="warning",
         access_log=False,
         proxy_headers=False,
+        http=_protocol(),
         ws=StreamProtocol,
         timeout_graceful_shutdown=3,
         headers=_mark(),
@@ -81,6 +84,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gc.set_threshold(50_000, 20, 20)
     uvicorn.Server(config).run(sockets=[listener])
     return 0
+
+
+def _protocol() -> type[asyncio.Protocol] | Literal["auto"]:
+    """Return the server's side of HTTP: Windows has no httptools to build ours on."""
+    if sys.platform == "win32":
+        return "auto"
+    from paper_exchange.api.answer_protocol import AnswerProtocol
+
+    return AnswerProtocol
 
 
 def _mark() -> list[tuple[str, str]]:

@@ -175,6 +175,10 @@ class CorporateActions:
 
     def _rescale(self, order: Order, ratio: Decimal) -> None:
         """Let a resting order mean the same in new shares."""
+        if order.in_transit:
+            # It was asked for in old ones.
+            self._floor.end(order, "rejected")
+            return
         if order.quantity is not None:
             step = NANO if order.quantity % 1 else Decimal(1)
             more = (order.remaining * ratio).quantize(step, ROUND_DOWN)

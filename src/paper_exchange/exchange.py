@@ -261,25 +261,29 @@ class Exchange:
     def cancel(self, account: Account, order_id: str) -> None:
         """Cancel an order, and the parts that hang on it."""
         order = self.order(account, order_id)
-        if not order.is_open or order.cancel_sent_at is not None:
-            state = order.status if not order.is_open else "pending_cancel"
+        state = order.wish if order.is_open else order.status
+        if state is not None:
             raise unprocessable(f'order is already in "{state}" state')
         self.floor.cancel(order)
         self.journal.commit()
 
     def put_in_place(self, old: Order, new: Order) -> dict[str, Any]:
-        """Let a changed order in for an old one, and return it as it is answered."""
-        was_held = old.status == "held"
-        self.floor.replace(old, new, self.legs(old))
-        self.floor.tell(new, "pending_new")
-        if new.parent is not None and not was_held and self.floor.may_trade(new):
-            self.floor.activate(new)
+        """Send a changed order in for an old one, and return it as it is answered."""
+        if self.floor.takes_time(old):
+            bound = valuation.reserved(
+                old, self.accounts[old.account], self.market, self.now
+            )
+            self.floor.send_replacement(old, new, bound)
+            answer = self.body(new)
         else:
-            self.floor.enter(new)
-        answer = self.body(new)
-        if new.status in WORKING:
-            self.floor.meet_current_price(new)
-        self.floor.look_ahead(new.symbol)
+            was_held = old.status == "held"
+            self.floor.replace(old, new)
+            self.floor.tell(new, "pending_new")
+            self.floor.enter_instead(new, was_held)
+            answer = self.body(new)
+            if new.status in WORKING:
+                self.floor.meet_current_price(new)
+            self.floor.look_ahead(new.symbol)
         self.journal.commit()
         return answer
 
@@ -360,6 +364,7 @@ class Exchange:
                 order.status == "accepted"
                 and self.floor.may_trade(order)
                 and not self.floor.is_on_its_way(order)
+                and not order.in_transit
             ):
                 self.floor.activate(order)
         # Prices of this very instant count too.

@@ -1,7 +1,7 @@
 """The trading floor: where orders wait, meet prices and end."""
 
 from collections.abc import Callable, Mapping
-from decimal import ROUND_FLOOR
+from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
 from paper_exchange import complex_orders, instants, numbers, valuation
@@ -39,6 +39,7 @@ class Floor:
         self._book = Book(market)
         self._arrivals = Arrivals(market.fill_model.latency)
         self._cancellations = Arrivals(market.fill_model.latency)
+        self._replacements = Arrivals(market.fill_model.latency)
         self._recent: dict[str, Order] = {}
         # How a fill is told: in one execution, unless somebody wants trouble.
         self.executions: Callable[[str, Fill], list[Fill]] = lambda _, fill: [fill]
@@ -57,6 +58,8 @@ class Floor:
         self.open_orders.add(order)
         if order.status in WORKING:
             self._book.add(order)
+        elif order.in_transit:
+            self._replacements.expect(order, order.submitted_at)
         elif order.status == "accepted" and self.is_on_its_way(order):
             self._arrivals.expect(order, order.submitted_at)
         if order.cancel_sent_at is not None:
@@ -134,16 +137,24 @@ class Floor:
 
     def cancel(self, order: Order) -> None:
         """Cancel an order: at once where it waits at the broker, else when it hears."""
-        sent_at = self._journal.now
-        if order.status not in WORKING or not self._cancellations.is_on_its_way(
-            sent_at, sent_at
-        ):
+        if not (self.takes_time(order) or order.in_transit):
             self.end(order, "canceled")
             return
+        # The cancellation of what is itself on its way follows, and finds it in place.
+        sent_at = self._journal.now
+        sent_at = max(sent_at, order.submitted_at) if order.in_transit else sent_at
         order.cancel_sent_at = sent_at
-        order.become("pending_cancel", self.stamp())
         self._cancellations.expect(order, sent_at)
+        if order.in_transit:
+            self.changed(order)
+            return
+        order.become("pending_cancel", self.stamp())
         self.tell(order, "pending_cancel")
+
+    def takes_time(self, order: Order) -> bool:
+        """Whether a wish about an order must travel to the market to be granted."""
+        now = self._journal.now
+        return order.status in WORKING and self._arrivals.is_on_its_way(now, now)
 
     def end(self, order: Order, status: str) -> None:
         """Finish an order, and what hangs on it, unless it is finished."""
@@ -152,6 +163,9 @@ class Floor:
         order.become(status, self.stamp())
         self.leave(order)
         self.tell(order, status)
+        if order.in_transit:
+            self._stay(order)
+            return
         complex_orders.ended(self, order)
         self.look_ahead(order.symbol)
 
@@ -163,16 +177,76 @@ class Floor:
         if len(self._recent) > RECENT_ORDERS:
             self._recent.pop(next(iter(self._recent)))
 
-    def replace(self, old: Order, new: Order, legs: list[Order]) -> None:
+    def replace(self, old: Order, new: Order) -> None:
         """Put a changed order in the place of an old one."""
         old.become("replaced", self.stamp())
-        old.replaced_by, new.replaces = new.id, old.id
+        old.replaced_by, old.successor = new.id, None
         self.leave(old)
         self.open_orders.add(new)
-        for leg in legs:
+        for leg in self.open_orders.parts(old.id):
             self.open_orders.adopt(leg, new.id)
             self._journal.order_changed(leg)
         self.tell(old, "replaced")
+
+    def enter_instead(self, new: Order, was_held: bool) -> None:
+        """Move an order to where the one that it replaced was waiting."""
+        if new.parent is None or was_held:
+            self.enter(new)
+        elif self.may_trade(new):
+            self.activate(new)
+        else:
+            # The entry it protects was filled: nothing else will ever wake it.
+            new.become("new", self.stamp())
+            self._book.add(new)
+            self.tell(new, "new")
+
+    def send_replacement(self, old: Order, new: Order, bound: Decimal) -> None:
+        """Let a changed order travel to the place of an old one.
+
+        `bound` are the dollars that the old one binds: it may still be filled, so the
+        larger of the two counts until one of them is gone.
+        """
+        old.become("pending_replace", self.stamp())
+        old.successor = new.id
+        self.tell(old, "pending_replace")
+        new.in_transit, new.covered, new.covered_value = True, old.remaining, bound
+        self.open_orders.add(new)
+        self.tell(new, "pending_new")
+        new.become("accepted", self.stamp())
+        self.tell(new, "accepted")
+        self._replacements.expect(new, new.submitted_at)
+
+    def _arrive_instead(self, new: Order) -> None:
+        """Let a changed order take its place, if there is something left to replace."""
+        if not new.is_open:
+            return
+        old = self.open_orders.get(new.replaces or "")
+        remaining = ZERO if old is None else old.remaining
+        # What was filled on the way is no longer wanted.
+        quantity = new.remaining - ((new.covered or ZERO) - remaining)
+        if old is None or quantity <= 0:
+            self.end(new, "rejected")
+            return
+        new.quantity = quantity
+        new.in_transit, new.covered, new.covered_value = False, None, None
+        self.replace(old, new)
+        self.enter_instead(new, was_held=False)
+        if new.status in WORKING:
+            if new.cancel_sent_at is not None:
+                new.become("pending_cancel", self.stamp())
+                self.tell(new, "pending_cancel")
+            self.meet_current_price(new)
+        self.look_ahead(new.symbol)
+
+    def _stay(self, new: Order) -> None:
+        """Let an order stay that another one did not come to replace."""
+        old = self.find(new.replaces or "")
+        if old is None or old.successor != new.id:
+            return
+        old.successor = None
+        if old.status == "pending_replace":
+            old.become("partially_filled" if old.filled else "new", self.stamp())
+        self.tell(old, "order_replace_rejected")
 
     # Prices -----------------------------------------------------------------------
 
@@ -182,6 +256,8 @@ class Floor:
             # Who was there before meets the prices of this instant first.
             self._meet_prices(time)
             self._journal.now = max(self._journal.now, time)
+            while arrival := self._replacements.pop(time):
+                self._arrive_instead(arrival[1])
             while arrival := self._cancellations.pop(time):
                 self.end(arrival[1], "canceled")
             while arrival := self._arrivals.pop(time):
@@ -189,7 +265,8 @@ class Floor:
         self._meet_prices(until)
 
     def _next_arrival(self) -> int | None:
-        times = (self._arrivals.next_time(), self._cancellations.next_time())
+        ways = (self._replacements, self._cancellations, self._arrivals)
+        times = (way.next_time() for way in ways)
         return min((time for time in times if time is not None), default=None)
 
     def _arrive(self, order: Order) -> None:

@@ -46,7 +46,7 @@ class OpenOrders:
         if place is None:
             place = places[order.symbol] = _Place()
         place.side(order.side)[order.id] = order
-        if order.parent is not None:
+        if order.parent is not None and not order.in_transit:
             self._parts[order.parent][order.id] = order
         self.changed(order)
 

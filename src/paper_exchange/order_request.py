@@ -15,6 +15,16 @@ INTENTS = ("buy_to_open", "buy_to_close", "sell_to_open", "sell_to_close")
 SIDES = frozenset(get_args(Side))
 TYPES = {str(one): one for one in OrderType}
 TIMES_IN_FORCE = {str(one): one for one in TimeInForce}
+# Fields of a request, and what a client calls them.
+NUMBERS = (
+    ("quantity", "qty"),
+    ("notional", "notional"),
+    ("limit_price", "limit_price"),
+    ("stop_price", "stop_price"),
+    ("trail_price", "trail_price"),
+    ("trail_percent", "trail_percent"),
+)
+PENNY_TICK, TICK = Decimal("0.0001"), Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +112,7 @@ def read(body: Any) -> OrderRequest:
         side="buy" if side == "buy" else "sell",
         type=TYPES[kind],
         time_in_force=TIMES_IN_FORCE[force],
-        **{
-            name: numbers.read(key, body.get(key))
-            for name, key in (
-                ("quantity", "qty"),
-                ("notional", "notional"),
-                ("limit_price", "limit_price"),
-                ("stop_price", "stop_price"),
-                ("trail_price", "trail_price"),
-                ("trail_percent", "trail_percent"),
-            )
-        },
+        **{name: numbers.read(key, body[key]) for name, key in NUMBERS if key in body},
         extended_hours=bool(extended),
         client_order_id=client_order_id or None,
         order_class=order_class,
@@ -227,7 +227,7 @@ def prices_are_on_the_tick(request: OrderRequest) -> None:
             continue
         if price <= 0:
             raise invalid(f"{name} must be > 0")
-        if price % (Decimal("0.01") if price >= 1 else Decimal("0.0001")):
+        if price % (TICK if price >= 1 else PENNY_TICK):
             raise unprocessable(
                 f"invalid {name} {numbers.text(price)}. sub-penny increment does not "
                 "fulfill minimum pricing criteria"

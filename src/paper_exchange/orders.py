@@ -24,6 +24,7 @@ LIFE: dict[str, frozenset[str]] = {
             "partially_filled",
             "filled",
             "pending_cancel",
+            "pending_replace",
             "canceled",
             "expired",
             "replaced",
@@ -36,6 +37,7 @@ LIFE: dict[str, frozenset[str]] = {
             "partially_filled",
             "filled",
             "pending_cancel",
+            "pending_replace",
             "canceled",
             "expired",
             "replaced",
@@ -45,10 +47,14 @@ LIFE: dict[str, frozenset[str]] = {
     "pending_cancel": frozenset(
         ("canceled", "filled", "partially_filled", "expired", "replaced")
     ),
+    # So may a replacement, or it may end itself before it arrives.
+    "pending_replace": frozenset(
+        ("replaced", "new", "partially_filled", "filled", "canceled", "expired")
+    ),
     **{status: frozenset() for status in TERMINAL},
 }
 
-WORKING = frozenset(("new", "partially_filled", "pending_cancel"))
+WORKING = frozenset(("new", "partially_filled", "pending_cancel", "pending_replace"))
 
 
 class NotAllowed(RuntimeError):
@@ -96,8 +102,16 @@ class Order:
     replaced_at: int | None = None
     cancel_sent_at: int | None = None
     """When its cancellation was asked for, while that is on its way to the market."""
+    successor: str | None = None
+    """The order that is on its way to take its place; not shown."""
     replaced_by: str | None = None
     replaces: str | None = None
+    in_transit: bool = False
+    """Whether it is on its way to take the place of the one it replaces; not shown."""
+    covered: Decimal | None = None
+    """Shares that the order it is to replace binds meanwhile."""
+    covered_value: Decimal | None = None
+    """Dollars that the order it is to replace binds meanwhile."""
     parent: str | None = None
     role: str = ""
     legs: list[str] = field(default_factory=list)
@@ -106,6 +120,16 @@ class Order:
     def is_open(self) -> bool:
         """Whether anything can still happen to it."""
         return self.status not in TERMINAL
+
+    @property
+    def wish(self) -> str | None:
+        """What was asked for and is on its way to the market; it may come too late.
+
+        A partial fill ends the status of that name, and not the wish.
+        """
+        if self.cancel_sent_at is not None:
+            return "pending_cancel"
+        return None if self.successor is None else "pending_replace"
 
     @property
     def is_buy(self) -> bool:
@@ -206,7 +230,8 @@ class Order:
     def from_record(cls, record: dict[str, Any]) -> "Order":
         """Return an order from its fields as JSON has them."""
         for name in _DECIMALS:
-            if record[name] is not None:
+            # A record may be older than one of the fields.
+            if record.get(name) is not None:
                 record[name] = Decimal(record[name])
         return cls(**record)
 

@@ -1,4 +1,4 @@
-"""Replacing an open order by a changed one."""
+"""Replacing an open order by a changed one: what is asked, and whether it may be."""
 
 from dataclasses import replace
 from typing import Any
@@ -11,7 +11,9 @@ from paper_exchange.order_request import OrderRequest
 from paper_exchange.orders import Order
 from trading_core.matching import OrderType, TimeInForce
 
-FIXED_STATES = frozenset(("accepted", "pending_new", "pending_cancel"))
+FIXED_STATES = frozenset(
+    ("accepted", "pending_new", "pending_cancel", "pending_replace")
+)
 
 
 def replace_order(
@@ -25,8 +27,8 @@ def replace_order(
         raise unprocessable("order already replaced")
     if not old.is_open:
         raise unprocessable("unable to replace order, order is not open")
-    if old.status in FIXED_STATES or old.cancel_sent_at is not None:
-        raise unprocessable(f"cannot replace order in {old.status} status")
+    if old.status in FIXED_STATES or old.wish is not None:
+        raise unprocessable(f"cannot replace order in {old.wish or old.status} status")
     if old.order_class == "oto":
         raise unprocessable("replacing parts of oto orders is not supported yet")
     if old.notional is not None:
@@ -108,7 +110,7 @@ def _judge(
 def _successor(exchange: Exchange, old: Order, request: OrderRequest) -> Order:
     moment = exchange.journal.stamp()
     identity = exchange.journal.identity.next()
-    new = replace(
+    return replace(
         old,
         id=identity,
         sequence=exchange.journal.identity.count,
@@ -122,11 +124,11 @@ def _successor(exchange: Exchange, old: Order, request: OrderRequest) -> Order:
         created_at=moment,
         submitted_at=moment,
         updated_at=moment,
+        expires_at=exchange.floor.hours.expiry(request, exchange.now),
         status="pending_new",
         filled=numbers.ZERO,
         filled_value=numbers.ZERO,
         resting=False,
-        legs=[],
+        replaces=old.id,
+        legs=list(old.legs),
     )
-    new.legs = list(old.legs)
-    return new

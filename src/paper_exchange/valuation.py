@@ -107,7 +107,11 @@ def reserved(order: Order, account: Account, market: Market, now: int) -> Decima
         return ZERO
     if order.notional is not None and order.quantity is None:
         return order.notional
-    return order.remaining * opening_price(order, market, now)
+    value = order.remaining * opening_price(order, market, now)
+    if order.covered_value is None:
+        return value
+    # While an order is being replaced the larger of the two counts.
+    return max(ZERO, value - order.covered_value)
 
 
 def opening_price(order: Priced, market: Market, now: int) -> Decimal:
@@ -151,5 +155,5 @@ def held_for_orders(orders: Iterable[Order], symbol: str, side: str) -> Decimal:
             continue
         if order.role == "stop_loss" and order.order_class in ("bracket", "oco"):
             continue
-        taken += order.remaining
+        taken += max(ZERO, order.remaining - (order.covered or ZERO))
     return taken

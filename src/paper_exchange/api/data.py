@@ -34,8 +34,11 @@ _ADJUSTMENT = re.compile(
 DAY_FRAME = bars.timeframe("1Day")
 MINUTE_FRAME = bars.timeframe("1Min")
 
-Rows = Callable[[str, int, int, bool], Iterator[tuple[int, Any]]]
-"""What a page is made of: labels, and what is answered of each as `orjson` takes it."""
+Batches = Iterator[tuple[list[int], list[Any]]]
+"""Labels, and what is answered of each as `orjson` takes it."""
+
+Rows = Callable[[str, int, int, bool], Batches]
+"""What a page is made of: a symbol's rows between two instants, or backwards."""
 
 
 def _query(request: Request) -> Exchange:
@@ -153,24 +156,42 @@ def _page(
             continue
         # One more than fits tells whether there is another page. Several trades may
         # bear one time: those of the page before are passed over.
-        more = islice(rows(past.symbol, first, until, newest_first), told, None)
-        found = list(islice(more, left + 1))
-        if shown := found[:left]:
-            page[symbol] = [row for _, row in shown]
-            label = shown[-1][0]
-            count = sum(1 for other, _ in shown if other == label)
+        found = rows(past.symbol, first, until, newest_first)
+        labels, made = _cut(found, told, left + 1)
+        if shown := labels[:left]:
+            page[symbol] = made[:left]
+            label = shown[-1]
+            count = shown.count(label)
             if begun is not None and (symbol, label) == begun[:2]:
                 count += told
             last = (symbol, label, count)
-        if len(found) > left:
+        if len(labels) > left:
             break
-        left -= len(found)
+        left -= len(labels)
     else:
         return page, None
     if last is None:
         # The page before was filled exactly: go on where it ended.
         return page, request.query_params.get("page_token")
     return page, urlsafe_b64encode(orjson.dumps(last)).decode()
+
+
+def _cut(batches: Batches, told: int, most: int) -> tuple[list[int], list[Any]]:
+    """Return so many rows behind those that were told, and make hardly any more."""
+    labels: list[int] = []
+    made: list[Any] = []
+    for some, theirs in batches:
+        labels += some[told:]
+        made += theirs[told:]
+        told = max(0, told - len(some))
+        if len(labels) >= most:
+            break
+    return labels[:most], made[:most]
+
+
+def _each(rows: Iterator[Row]) -> Batches:
+    """Yield rows that are made one by one."""
+    return (([label], [row]) for label, row in rows)
 
 
 def _bars(request: Request) -> Rows:
@@ -184,22 +205,23 @@ def _bars(request: Request) -> Rows:
         {"split", "dividend"} if "all" in named else {"split", "dividend"} & set(named)
     )
 
-    def rows(
-        symbol: str, start: int, end: int, newest_first: bool
-    ) -> Iterator[tuple[int, Any]]:
+    def rows(symbol: str, start: int, end: int, newest_first: bool) -> Batches:
         market, now = exchange.market, exchange.now
         wanted = (market, symbol, frame, start, end, now, newest_first)
         if market.is_scaled(symbol, kinds):
-            return bars.adjusted(bars.rows(*wanted), market, symbol, now, kinds)
-        return bars.encoded(*wanted) if frame.is_intraday else bars.rows(*wanted)
+            plain = bars.rows(*wanted)
+            return _each(bars.adjusted(plain, market, symbol, now, kinds))
+        return bars.encoded(*wanted) if frame.is_intraday else _each(bars.rows(*wanted))
 
     return rows
 
 
 def _prints(request: Request, kind: str) -> Rows:
     exchange = _query(request)
-    return lambda symbol, start, end, newest_first: prints.rows(
-        exchange.market, symbol, kind, start, end, exchange.now, newest_first
+    return lambda symbol, start, end, newest_first: _each(
+        prints.rows(
+            exchange.market, symbol, kind, start, end, exchange.now, newest_first
+        )
     )
 
 
@@ -322,7 +344,12 @@ def _auctions(request: Request) -> Rows:
     exchange = _query(request)
     market = exchange.market
 
-    def rows(symbol: str, start: int, end: int, newest_first: bool) -> Iterator[Row]:
+    def rows(symbol: str, start: int, end: int, newest_first: bool) -> Batches:
+        return _each(auctions(symbol, start, end, newest_first))
+
+    def auctions(
+        symbol: str, start: int, end: int, newest_first: bool
+    ) -> Iterator[Row]:
         found = bars.rows(
             market, symbol, DAY_FRAME, start, end, exchange.now, newest_first
         )

@@ -7,13 +7,14 @@ import random
 import time
 from base64 import b64decode
 from binascii import Error as NotBase64
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import parse_qs
 
 import orjson
 from starlette.applications import Starlette
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
@@ -34,6 +35,14 @@ PER_MINUTE = 200
 FASTEST_LIMITED = 120
 RawHeaders = list[tuple[bytes, bytes]]
 WRITES = frozenset(("POST", "PATCH", "PUT", "DELETE"))
+WriteAnswer = Callable[[int, RawHeaders, bytes], Awaitable[None]]
+"""Writes status, headers and body in one piece; the headers state the length."""
+
+WRITE_ANSWER = "paper_exchange.write_answer"
+"""Where a scope has a `WriteAnswer`, when its server knows how."""
+
+Tell = Callable[..., Awaitable[None]]
+"""Sends an answer and more headers, whole or broken off."""
 
 
 class Json(Response):
@@ -141,6 +150,9 @@ def _limit_headers(most: int, left: int, minute: int) -> RawHeaders:
     ]
 
 
+NO_QUERY = QueryParams()
+
+
 class Received(Request):
     """A request whose body was read already."""
 
@@ -151,6 +163,11 @@ class Received(Request):
     async def body(self) -> bytes:
         """Return the body."""
         return self._received
+
+    @property
+    def query_params(self) -> QueryParams:
+        """What the query says: most requests have none, and it need not be read."""
+        return super().query_params if self.scope["query_string"] else NO_QUERY
 
 
 class Gate:
@@ -181,7 +198,10 @@ class Gate:
         """Let a request through, or answer it here."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif not is_api(scope["path"]):
+            return
+        # It leads back to the scope: together they would wait for the collector.
+        write = scope.pop(WRITE_ANSWER, None)
+        if not is_api(scope["path"]):
             journal = self._exchange.journal
 
             async def when_settled(message: Message) -> None:
@@ -196,12 +216,13 @@ class Gate:
             await self._app(scope, receive, when_settled)
         else:
             scope["app"] = self._app
+            tell = partial(_send, send, write)
             try:
-                await self._serve(scope, receive, send)
+                await self._serve(scope, receive, tell)
             except Exception as error:  # a full disk, say: the client must hear of it
-                await _send(send, failure(error), [])
+                await tell(failure(error), [])
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve(self, scope: Scope, receive: Receive, tell: Tell) -> None:
         """Answer a request to one of the APIs."""
         journal = self._exchange.journal
         path, method = scope["path"], scope["method"]
@@ -228,12 +249,12 @@ class Gate:
             refusal = error_answer(error)
             self._note(scope, b"", error.status, bytes(refusal.body))
             await journal.settled()
-            await _send(send, refusal, headers)
+            await tell(refusal, headers)
             return
         scope.setdefault("state", {})["account"] = account
         watch = method in WRITES and not is_data
         if method == "GET" and (old := self._stale(scope, account)) is not None:
-            await _send(send, old, headers)
+            await tell(old, headers)
             what = {**_told(scope, old.status_code), "is_stale": True}
             journal.note_soon("request", what)
             return
@@ -253,7 +274,7 @@ class Gate:
         # Nobody hears of what a killed process might lose.
         await journal.settled()
         breaks = fault is not None and fault.kind == "reset"
-        await _send(send, answer, headers, breaks)
+        await tell(answer, headers, breaks)
         if not watch and not is_data and path != "/v2/clock":
             journal.note_soon("request", _told(scope, answer.status_code))
 
@@ -342,13 +363,21 @@ def _told(scope: Scope, status: int) -> dict[str, Any]:
 
 
 async def _send(
-    send: Send, answer: Response, headers: RawHeaders, breaks: bool = False
+    send: Send,
+    write: WriteAnswer | None,
+    answer: Response,
+    headers: RawHeaders,
+    breaks: bool = False,
 ) -> None:
-    """Send an answer; one that breaks off is shorter than it says."""
+    """Send an answer, in one piece if we may; one that breaks off says it is longer."""
+    headers = [*answer.raw_headers, *headers]
+    if write is not None and not breaks:
+        await write(answer.status_code, headers, bytes(answer.body))
+        return
     start = {
         "type": "http.response.start",
         "status": answer.status_code,
-        "headers": [*answer.raw_headers, *headers],
+        "headers": headers,
     }
     await send(start)
     content = answer.body
@@ -366,8 +395,10 @@ def account_of(exchange: Exchange, headers: Mapping[bytes, bytes]) -> Account:
     """Return the account whose keys a request carries."""
     key = headers.get(b"apca-api-key-id", b"").decode("latin-1")
     secret = headers.get(b"apca-api-secret-key", b"").decode("latin-1")
-    authorization = headers.get(b"authorization", b"").decode("latin-1")
-    if not key and authorization.lower().startswith("basic "):
+    if not key:
+        authorization = headers.get(b"authorization", b"").decode("latin-1")
+        if not authorization.lower().startswith("basic "):
+            raise ApiError(401, 40110000, "unauthorized.")
         try:
             key, _, secret = b64decode(authorization[6:]).decode().partition(":")
         except (NotBase64, UnicodeDecodeError):

@@ -65,7 +65,7 @@ async def cancel_all_orders(request: Request) -> Response:
     answers: list[dict[str, Any]] = []
     for order in exchange.orders_of(account):
         # One may have ended with another, and one may be on its way out already.
-        if order.is_open and order.cancel_sent_at is None:
+        if order.is_open and order.wish is None:
             exchange.cancel(account, order.id)
             answers.append({"id": order.id, "status": 200})
     return Json(answers, status_code=207)

@@ -27,7 +27,9 @@ SHARES_A_TRADE = 100
 VWAP_PLACES = 6
 PRICES = ("o", "h", "l", "c", "vw")
 AS_LISTS = orjson.OPT_SERIALIZE_NUMPY
-CLOCK = [f"{minute // 60:02}:{minute % 60:02}:00Z" for minute in range(24 * 60)]
+CLOCK = np.array(
+    [f"T{minute // 60:02}:{minute % 60:02}:00Z" for minute in range(24 * 60)], object
+)
 
 _TIMEFRAME = re.compile(r"(\d{1,2})(Min|T|Hour|H|Day|D|Week|W|Month|M)")
 _LONGEST = {
@@ -86,6 +88,9 @@ def timeframe(text: str) -> Timeframe:
 Row = tuple[int, dict[str, Any]]
 """The start of a bar, or the time of a trade or quote, and what is answered of it."""
 
+Batch = tuple[list[int], list[orjson.Fragment]]
+"""The starts of some bars, and the JSON of each."""
+
 
 def rows(
     market: Market,
@@ -143,16 +148,16 @@ def encoded(
     end: int,
     now: int,
     newest_first: bool,
-) -> Iterator[tuple[int, orjson.Fragment]]:
+) -> Iterator[Batch]:
     """Yield what `rows` does of an intraday frame, as JSON, byte for byte the same.
 
-    A year of minutes is a hundred thousand rows: written column by column they take a
-    third of the time that a dictionary for each would.
+    A year of minutes is a hundred thousand rows: written column by column, and handed
+    on a day at a time, they take half of the time that a dictionary for each would.
     """
     days, bounds = _span(market, frame, start, end, now, newest_first)
     for made in _intraday(market, symbol, frame, days, bounds, now):
-        found = zip(made.label.tolist(), made.texts(), strict=True)
-        yield from (reversed(list(found)) if newest_first else found)
+        labels, texts = made.label.tolist(), made.texts()
+        yield (labels[::-1], texts[::-1]) if newest_first else (labels, texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,10 +232,9 @@ class Bars:
 def _times(labels: Integers) -> list[str]:
     """Return whole minutes as RFC 3339, put together from a date and a clock."""
     days, minutes = np.divmod(labels // MINUTE, len(CLOCK))
-    return [
-        f"{_date(day)}T{CLOCK[minute]}"
-        for day, minute in zip(days.tolist(), minutes.tolist(), strict=True)
-    ]
+    dates = np.array([_date(day) for day in days.tolist()], object)
+    texts: list[str] = (dates + CLOCK[minutes]).tolist()
+    return texts
 
 
 @lru_cache(maxsize=4096)

@@ -180,9 +180,12 @@ def _starter(tmp_path: Path) -> Iterator[Start]:
 
 
 @pytest.fixture
-def exchange(start: Start) -> RunningExchange:
-    """An exchange with the default market, its clock stopped at 09:25 on a Monday."""
-    return start()
+def exchange(request: pytest.FixtureRequest, start: Start) -> RunningExchange:
+    """An exchange with the default market, its clock stopped at 09:25 on a Monday.
+
+    A parameter adds options to its command.
+    """
+    return start(*getattr(request, "param", ()))
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,11 @@ import pytest
 import websockets
 from alpaca.trading.enums import OrderSide, OrderStatus, TimeInForce
 from alpaca.trading.models import TradeUpdate
-from alpaca.trading.requests import LimitOrderRequest, MarketOrderRequest
+from alpaca.trading.requests import (
+    LimitOrderRequest,
+    MarketOrderRequest,
+    ReplaceOrderRequest,
+)
 from alpaca.trading.stream import TradingStream
 
 pytestmark = pytest.mark.integration
@@ -136,6 +140,43 @@ def test_a_cancellation_is_told(exchange: Any, listener: Listener) -> None:
     heard = listener.wait(lambda heard: "canceled" in names(heard))
     assert heard[-1].order.status == OrderStatus.CANCELED
     assert exchange.control()["pending"] == 0
+
+
+@pytest.mark.parametrize(
+    "exchange", [("--fill-model", "realistic")], indirect=True, ids=["realistic"]
+)
+def test_a_replacement_is_told_on_its_way_and_when_it_loses(
+    exchange: Any, listener: Listener
+) -> None:
+    client = exchange.trading()
+
+    def told(order: Any) -> list[str]:
+        return names([one for one in listener.heard if one.order.id == order.id])
+
+    old = client.submit_order(
+        LimitOrderRequest(
+            symbol="KO",
+            qty=2,
+            side=OrderSide.BUY,
+            time_in_force=TimeInForce.DAY,
+            limit_price=1,
+        )
+    )
+    exchange.control(advance_to="2026-09-14T14:00:10Z")
+    new = client.replace_order_by_id(old.id, ReplaceOrderRequest(limit_price=2))
+    listener.wait(lambda _: "pending_replace" in told(old))
+    assert client.get_order_by_id(old.id).status == OrderStatus.PENDING_REPLACE
+    exchange.control(advance_to="2026-09-14T14:00:20Z")
+    listener.wait(lambda _: "new" in told(new))
+    assert told(old)[-3:] == ["new", "pending_replace", "replaced"]
+    late = client.replace_order_by_id(new.id, ReplaceOrderRequest(limit_price=3))
+    exchange.control("/control/prices", symbol="KO", print=1.5, size=1_000_000)
+    exchange.control(advance_to="2026-09-14T14:00:30Z")
+    listener.wait(lambda _: "order_replace_rejected" in told(new))
+    assert told(new)[-3:] == ["pending_replace", "fill", "order_replace_rejected"]
+    assert told(late) == ["pending_new", "accepted", "rejected"]
+    statuses = [client.get_order_by_id(one.id).status for one in (old, new, late)]
+    assert statuses == [OrderStatus.REPLACED, OrderStatus.FILLED, OrderStatus.REJECTED]
 
 
 def test_events_can_be_lost_doubled_and_late(exchange: Any, listener: Listener) -> None:

@@ -1,6 +1,8 @@
 """Bars written a column at a time are byte for byte those written one by one."""
 
-from itertools import islice
+from datetime import date, datetime, time, timedelta
+from itertools import chain, islice
+from typing import Any
 
 import numpy as np
 import orjson
@@ -16,6 +18,7 @@ from paper_exchange.market.companies import COMPANIES
 from paper_exchange.market.generated import GeneratedMarket
 from paper_exchange.market.market import Market
 from paper_exchange.sessions import Sessions
+from trading_core.calendar import NEW_YORK
 from trading_core.matching import ALPACA_PAPER
 
 pytestmark = pytest.mark.unit
@@ -75,9 +78,56 @@ def test_pages_of_every_part_of_a_market_are_the_same_either_way(
     ):
         wanted = (market, "KO", frame, start, end, now, newest_first)
         plain = list(islice(bars.rows(*wanted), size))
-        written = list(islice(bars.encoded(*wanted), size))
+        batches = (zip(*batch, strict=True) for batch in bars.encoded(*wanted))
+        written = list(islice(chain.from_iterable(batches), size))
         assert [label for label, _ in written] == [label for label, _ in plain]
         assert orjson.dumps([text for _, text in written]) == orjson.dumps(
             [row for _, row in plain]
         )
         assert bool(plain) == (start < end)
+
+
+ALLOWED = (
+    [f"{count}{unit}" for unit in ("Min", "T") for count in range(1, 60)]
+    + [f"{count}{unit}" for unit in ("Hour", "H") for count in range(1, 24)]
+    + ["1Day", "1D", "1Week", "1W"]
+    + [f"{count}{unit}" for unit in ("Month", "M") for count in (1, 2, 3, 4, 6, 12)]
+)
+COUNTS, UNITS = range(0, 70), ("Min", "T", "Hour", "H", "Day", "D", "Week", "W")
+NAMED = {f"{count}{unit}" for count in COUNTS for unit in (*UNITS, "Month", "M")}
+
+
+def test_a_timeframe_is_what_the_broker_allows_and_nothing_else() -> None:
+    for name in ALLOWED:
+        bars.timeframe(name)
+    for name in (
+        NAMED | {"", "Min", "1min", "1Hours", "-1Day", "1 Day", "1Year"}
+    ) - set(ALLOWED):
+        with pytest.raises(ValueError, match="invalid timeframe"):
+            bars.timeframe(name)
+
+
+@pytest.mark.parametrize("name", ["1Week", "1Month", "2Month", "3Month", "12Month"])
+def test_weeks_and_months_are_made_of_their_days(sessions: Sessions, name: str) -> None:
+    source = GeneratedMarket(7, sessions, sessions.days[0].open, COMPANIES)
+    market = Market(source, ALPACA_PAPER)
+    now = sessions.days[-5].open + HOUR
+    frame = bars.timeframe(name)
+    days = bars.rows(market, "KO", bars.timeframe("1Day"), 0, now, now, False)
+    groups: dict[date, list[dict[str, Any]]] = {}
+    for _, day in days:
+        first = date.fromisoformat(day["t"][:10])
+        if name == "1Week":
+            first -= timedelta(days=first.weekday())
+        else:
+            months = frame.count
+            first = first.replace(month=(first.month - 1) // months * months + 1, day=1)
+        groups.setdefault(first, []).append(day)
+    found = [row for _, row in bars.rows(market, "KO", frame, 0, now, now, False)]
+    begins = [datetime.combine(first, time(), NEW_YORK) for first in groups]
+    assert [datetime.fromisoformat(row["t"]) for row in found] == begins
+    for row, of in zip(found, groups.values(), strict=True):
+        assert (row["o"], row["c"]) == (of[0]["o"], of[-1]["c"])
+        assert row["h"] == max(day["h"] for day in of)
+        assert row["l"] == min(day["l"] for day in of)
+        assert row["v"] == sum(day["v"] for day in of)

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from paper_exchange import app
+from paper_exchange.api import control
 from paper_exchange.api.routing import Operations, is_api
 from paper_exchange.exchange import Exchange
 from paper_exchange.pacer import Pacer
@@ -20,14 +21,21 @@ Build = Callable[..., Exchange]
 KEYS = {"APCA-API-KEY-ID": "key", "APCA-API-SECRET-KEY": "secret"}
 
 
-def ask(exchange: Exchange, method: str, path: str) -> httpx.Response:
+def ask(
+    exchange: Exchange,
+    method: str,
+    path: str,
+    control_token: str | None = None,
+    **more: str,
+) -> httpx.Response:
     """Return one answer of an exchange that gathers what comes together."""
 
     async def once() -> httpx.Response:
         exchange.journal.gathers = True
-        transport = httpx.ASGITransport(app.create(exchange, Pacer(exchange)))
+        made = app.create(exchange, Pacer(exchange), control_token)
+        transport = httpx.ASGITransport(made)
         async with httpx.AsyncClient(
-            transport=transport, base_url="http://exchange", headers=KEYS
+            transport=transport, base_url="http://exchange", headers=KEYS | more
         ) as client:
             return await client.request(method, path)
 
@@ -66,6 +74,25 @@ def test_what_no_operation_answers_is_said_in_alpacas_form(
     assert method == "HEAD" or answer.json()["code"] == code
     assert ("Allow" in answer.headers) == (status == 405)
     assert {"x-request-id", "x-ratelimit-limit"} <= set(answer.headers)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        (one.method, one.path)
+        for one in control.router.operations
+        # The other one tells everybody whose exchange answers.
+        if one.path.startswith("/control/")
+    ],
+)
+@pytest.mark.parametrize(("token", "status"), [(None, 404), ("other", 401)])
+def test_the_control_api_is_for_who_holds_its_token(
+    build: Build, method: str, path: str, token: str | None, status: int
+) -> None:
+    exchange = build()
+    answer = ask(exchange, method, path, token, Authorization="Bearer token")
+    assert answer.status_code == status
+    assert exchange.now == exchange.market.source.start
 
 
 def test_a_full_disk_is_answered_as_an_error(build: Build) -> None:
