@@ -295,13 +295,16 @@ class Stack:
 
 @contextmanager
 def running_stack(
-    database_url: str, redis_url: str, directory: Path
+    database_url: str, redis_url: str, directory: Path, *options: str
 ) -> Iterator[Stack]:
-    """A stack in the middle of a session, the clock standing."""
+    """A stack in the middle of a session, the clock standing.
+
+    The options are the exchange's.
+    """
     data = directory / "exchange"
     exchange = subprocess.Popen(
         [sys.executable, "-m", "paper_exchange", "--port", "0", "--data-dir", str(data)]
-        + ["--control-token", CONTROL, "--cash", "100000"],
+        + ["--control-token", CONTROL, "--cash", "100000", *options],
         stdout=subprocess.PIPE,
         text=True,
     )
