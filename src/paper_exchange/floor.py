@@ -230,7 +230,10 @@ class Floor:
         new.quantity = quantity
         new.in_transit, new.covered, new.covered_value = False, None, None
         self.replace(old, new)
-        self.enter_instead(new, was_held=False)
+        self.changed(new)
+        # A simple one that arrives at night stays accepted until its hours begin.
+        if new.parent is not None or self.may_trade(new):
+            self.enter_instead(new, was_held=False)
         if new.status in WORKING:
             if new.cancel_sent_at is not None:
                 new.become("pending_cancel", self.stamp())

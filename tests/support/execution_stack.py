@@ -295,16 +295,20 @@ class Stack:
 
 @contextmanager
 def running_stack(
-    database_url: str, redis_url: str, directory: Path, *, speed: str = "max"
+    database_url: str,
+    redis_url: str,
+    directory: Path,
+    *options: str,
+    speed: str = "max",
 ) -> Iterator[Stack]:
-    """A stack in the middle of a session, the clock standing.
+    """A stack in the middle of a session, the clock standing; options of the exchange.
 
     At any other speed than `max` execution relies on the stream, as in paper and live.
     """
     data = directory / "exchange"
     exchange = subprocess.Popen(
         [sys.executable, "-m", "paper_exchange", "--port", "0", "--data-dir", str(data)]
-        + ["--control-token", CONTROL, "--cash", "100000"],
+        + ["--control-token", CONTROL, "--cash", "100000", *options],
         stdout=subprocess.PIPE,
         text=True,
     )

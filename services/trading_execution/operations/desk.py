@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 from trading_execution.domain.lookup import Patience
 from trading_execution.operations.lease import Lease
@@ -94,6 +95,8 @@ class Desk:
     """Called when the broker did what the stream should have told and did not."""
     booked_until: datetime | None = None
     """The market time up to which executions are known to be booked."""
+    being_replaced: frozenset[UUID] = frozenset()
+    """Orders that the broker was asked about, and has not replaced yet."""
     books_are_open: bool = False
     """Whether the books are known to be opened: that is for good."""
     _account_id: str | None = None

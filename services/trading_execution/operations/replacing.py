@@ -41,7 +41,7 @@ def settle_replaced(desk: Desk) -> tuple[int, int]:
     follow(desk)
     with desk.database.read_only() as tx:
         rows = tx.orders.replaced(desk.account_id)
-    ended = 0
+    ended, waiting = 0, set()
     for row in rows:
         assert row.broker_order_id is not None
         try:
@@ -49,15 +49,24 @@ def settle_replaced(desk: Desk) -> tuple[int, int]:
         except Unavailable as error:
             logger.warning("the end of {} is unclear: {}", row.order_id, error)
             continue
+        if seen is not None and seen.replaced_by is None:
+            waiting.add(row.order_id)
         ended += refresh(desk, row, seen)
+    desk.being_replaced = frozenset(waiting)
     return len(rows), ended
 
 
 def has_replaced(desk: Desk) -> bool:
-    """Say whether an order that was replaced has not ended here yet."""
+    """Say whether an order that was replaced has not ended here yet.
+
+    One that the broker has not replaced yet is no work: its market decides that, and
+    where market time waits for idle services it would wait for ever.
+    """
     with desk.database.read_only() as tx:
+        rows = tx.orders.replaced(desk.account_id)
         return bool(
-            tx.orders.replaced(desk.account_id) or tx.orders.unfollowed(desk.account_id)
+            {row.order_id for row in rows} - desk.being_replaced
+            or tx.orders.unfollowed(desk.account_id)
         )
 
 

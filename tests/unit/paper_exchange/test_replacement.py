@@ -328,6 +328,21 @@ def test_an_exit_that_is_replaced_at_night_protects_the_next_day(
     assert tighter.status == "filled" and at.account.quantity("KO") == 0
 
 
+def test_a_replacement_that_arrives_at_night_waits_for_the_next_day(
+    build: Build,
+) -> None:
+    at = desk(build)
+    old = resting(at, "-40", time_in_force="gtc")
+    day = at.exchange.sessions.begun(at.exchange.now)
+    assert day is not None
+    at.exchange.advance(day.close + 6 * 60 * MINUTE)
+    new = at.change(old, qty="4")
+    at.wait()
+    assert (old.status, new.status) == ("replaced", "accepted")
+    at.exchange.advance(at.exchange.sessions.after(day, 1).open + MINUTE)
+    assert new.status == "new" and new.remaining == 4
+
+
 def test_a_replacement_lives_as_long_as_its_own_time_in_force_says(
     build: Build,
 ) -> None:
