@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Final, TypeVar
+from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
@@ -25,8 +26,6 @@ LABELS: Final = {
 }
 """Fields that are called otherwise on the page than in the contract."""
 
-_FORM: Final = ConfigDict(frozen=True)
-
 M = TypeVar("M", bound=BaseModel)
 
 Typed = Annotated[str, StringConstraints(strip_whitespace=True, max_length=40)]
@@ -34,10 +33,38 @@ Key = Annotated[str, StringConstraints(min_length=8, max_length=64)]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
 
 
-class Ticket(BaseModel):
-    """An order as it was typed: every field is text, and none is needed yet."""
+class _TypedForm(BaseModel):
+    """Fields as they were typed."""
 
-    model_config = _FORM
+    model_config = ConfigDict(frozen=True)
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """What was typed, for the next form and for an address."""
+        own = type(self).model_fields.keys() - _WITH_SENDING
+        return {name: text for name in sorted(own) if (text := getattr(self, name))}
+
+
+class _Sent(BaseModel):
+    """What comes with the sending: its key makes a second sending the same one."""
+
+    key: Key
+    reason: Reason = ""
+
+
+_WITH_SENDING: Final = {*_Sent.model_fields, "word"}
+
+
+def key_of(form: BaseModel) -> str:
+    """Return the key of a form's next sending.
+
+    One that failed keeps its key: it may have been done all the same.
+    """
+    return form.key if isinstance(form, _Sent) else uuid4().hex
+
+
+class Ticket(_TypedForm):
+    """An order as it was typed: every field is text, and none is needed yet."""
 
     symbol: Typed = ""
     side: Typed = "buy"
@@ -64,12 +91,6 @@ class Ticket(BaseModel):
     def kind(self) -> str:
         """The type that was chosen, or that a price alone makes it."""
         return self.order_type or ("limit" if self.limit_price else "market")
-
-    @property
-    def fields(self) -> dict[str, str]:
-        """What was typed, for the next form and for an address."""
-        own = {name: getattr(self, name) for name in Ticket.model_fields}
-        return {name: text for name, text in own.items() if text}
 
     def proposal(self) -> OrderProposal:
         """Return the order that the ticket describes.
@@ -100,29 +121,18 @@ class Ticket(BaseModel):
         return _read(OrderProposal, asked)
 
 
-class SentTicket(Ticket):
-    """A ticket that is to be ordered: its key makes a second sending the same order."""
-
-    key: Key
-    reason: Reason = ""
+class SentTicket(Ticket, _Sent):
+    """A ticket that is to be ordered."""
 
 
-class Amendment(BaseModel):
+class Amendment(_TypedForm):
     """What is to be different about an order, as it was typed; empty stays as it is."""
-
-    model_config = _FORM
 
     quantity: Typed = ""
     limit_price: Typed = ""
     stop_price: Typed = ""
     trail: Typed = ""
     time_in_force: Typed = ""
-
-    @property
-    def fields(self) -> dict[str, str]:
-        """What was typed."""
-        own = {name: getattr(self, name) for name in Amendment.model_fields}
-        return {name: text for name, text in own.items() if text}
 
     def change(self, order: OrderView) -> OrderChange | None:
         """Return what differs from the order; None while nothing does.
@@ -139,29 +149,18 @@ class Amendment(BaseModel):
         return OrderChange(**new) if new else None
 
 
-class SentAmendment(Amendment):
+class SentAmendment(Amendment, _Sent):
     """A change that is to be made."""
 
-    key: Key
-    reason: Reason = ""
 
-
-class Adjustment(BaseModel):
+class Adjustment(_TypedForm):
     """What the books lack, as it was typed: every field is text, none is needed yet."""
-
-    model_config = _FORM
 
     symbol: Typed = ""
     quantity: Typed = ""
     cash: Typed = ""
     price: Typed = ""
     strategy: Typed = "external"
-
-    @property
-    def fields(self) -> dict[str, str]:
-        """What was typed, for the next form and for an address."""
-        own = {name: getattr(self, name) for name in Adjustment.model_fields}
-        return {name: text for name, text in own.items() if text}
 
     def entry(self, reason: str) -> AdjustmentRequest | None:
         """Return the entry that is described; None while nothing is.
@@ -179,11 +178,9 @@ class Adjustment(BaseModel):
         return _read(AdjustmentRequest, fields)
 
 
-class SentAdjustment(Adjustment):
-    """An entry that is to be made: its key makes a second sending the same entry."""
+class SentAdjustment(Adjustment, _Sent):
+    """An entry that is to be made."""
 
-    key: Key
-    reason: Reason = ""
     word: Typed = ""
 
 

@@ -144,6 +144,14 @@ async def test_each_form_of_an_entry_has_a_key_of_its_own(open_browser):
     assert len(keys[0]) == 1 and keys[0] != keys[1]
 
 
+async def test_an_entry_whose_answer_is_lost_keeps_its_key(open_browser):
+    fake, browser = await ready(open_browser)
+    fake.down.add("execution")
+    answer = await browser.send("/system/books/adjust", **ENTRY, **SURE)
+    assert answer.status_code == 503
+    assert f'name="key" value="{KEY}"' in answer.text
+
+
 @pytest.mark.parametrize(("symbol", "ids"), [("KO", ["1", "3"]), ("*", ["2"])])
 async def test_a_release_names_the_holds_that_were_shown(open_browser, symbol, ids):
     fake, browser = await ready(open_browser)

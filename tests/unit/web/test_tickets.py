@@ -131,6 +131,16 @@ async def test_every_term_of_the_ticket_reaches_the_order(open_browser):
     assert (body["stop_price"], body["limit_price"]) == ("190", "189.5")
 
 
+async def test_an_order_whose_answer_is_lost_keeps_its_key(open_browser):
+    # Risk says what it would answer, and nothing of the order itself.
+    fake, browser = await ready(open_browser)
+    fake.answers.pop(("risk", "/manual-orders"), None)
+    asked = BASE | {"reason": "Why.", "key": "k" * 12}
+    sent = await browser.send("/orders/new", **asked)
+    assert sent.status_code == 404
+    assert f'name="key" value="{"k" * 12}"' in sent.text
+
+
 async def test_a_complaint_of_risk_is_shown_and_nothing_is_sent(open_browser):
     fake, browser = await ready(open_browser)
     del fake.answers["risk", "/what-if"]
@@ -156,7 +166,9 @@ async def test_a_replacement_is_compared_asked_and_sent_once(open_browser):
     assert "What would happen" in page
     assert fake.posted[-1][2]["limit_price"] == str(price)
     fields = {"limit_price": str(price), "key": "0123456789"}
-    assert (await browser.send(path, **fields)).status_code == 422
+    refused = await browser.send(path, **fields)
+    assert refused.status_code == 422
+    assert 'name="key" value="0123456789"' in refused.text
     sent = await browser.send(path, **fields, reason="Closer.")
     assert sent.headers["location"].startswith("/explain/")
     service, asked, body = fake.posted[-1]

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 from typing import Annotated, NamedTuple
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -16,7 +16,7 @@ from trading_web.desk import Desk
 from trading_web.errors import PageRoute
 from trading_web.rendering import render
 from trading_web.shell import OnDesk
-from trading_web.tickets import Amendment, SentAmendment, in_force
+from trading_web.tickets import Amendment, SentAmendment, in_force, key_of
 
 router = APIRouter(route_class=PageRoute)
 
@@ -109,5 +109,5 @@ def _page(
         differences=differences(order, change) if change else [],
         answer=answer,
         lives=order_words.LIVES,
-        key=uuid4().hex,
+        key=key_of(wanted),
     )

@@ -3,7 +3,6 @@
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Final, NamedTuple
 from urllib.parse import urlencode
-from uuid import uuid4
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -21,7 +20,7 @@ from trading_web.desk import Desk
 from trading_web.errors import PageRoute
 from trading_web.rendering import render
 from trading_web.shell import OnDesk
-from trading_web.tickets import Adjustment, SentAdjustment
+from trading_web.tickets import Adjustment, SentAdjustment, key_of
 
 router = APIRouter(route_class=PageRoute)
 
@@ -165,5 +164,5 @@ def _page(
         missing=missing,
         adjust=ADJUST,
         release=RELEASE,
-        key=uuid4().hex,
+        key=key_of(wanted),
     )

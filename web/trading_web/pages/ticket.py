@@ -2,7 +2,6 @@
 
 from decimal import ROUND_DOWN, Decimal
 from typing import Annotated, Final, NamedTuple
-from uuid import uuid4
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -16,7 +15,7 @@ from trading_web.desk import Desk
 from trading_web.errors import PageRoute
 from trading_web.rendering import render
 from trading_web.shell import OnDesk
-from trading_web.tickets import SentTicket, Ticket
+from trading_web.tickets import SentTicket, Ticket, key_of
 
 router = APIRouter(route_class=PageRoute)
 
@@ -166,7 +165,7 @@ def _page(
         outcomes=outcomes_of(proposal, price) if proposal else [],
         classes=order_words.CLASSES,
         lives=order_words.LIVES,
-        key=uuid4().hex,
+        key=key_of(ticket),
     )
 
 
