@@ -327,8 +327,9 @@ def _packages() -> dict[str, list[Path]]:
 def _folders_of_packages() -> tuple[Path, ...]:
     """Return the folders of packages as they were first found.
 
-    Reading what is installed takes longer than a bar's decisions; what is installed
-    while a process runs is taken up with the next file that changes, or at its start.
+    Reading what is installed takes longer than a bar's decisions. What is installed
+    while a process runs is taken up with the next file that changes, and watched from
+    the next start.
     """
     return tuple(folder for folders in _packages().values() for folder in folders)
 
