@@ -25,8 +25,8 @@ from trading_chaos.servers import Servers
 
 from trading_system.clock import monotonic, sleep
 from trading_system.crash import SAID
+from trading_system.personal_tokens import token_hash
 from trading_system.runtime.ports import free_port
-from trading_system.security import token_hash
 
 TOKEN, CONTROL, SECRET = "chaos-token", "chaos-control", "PKCANARY-chaos-secret"
 KEY = "chaos-key"

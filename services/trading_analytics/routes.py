@@ -22,7 +22,8 @@ from trading_system.contracts.analytics import (
 )
 from trading_system.contracts.execution import EquityPoint
 from trading_system.errors import NotFound
-from trading_system.security import TRADE, requires
+from trading_system.personal_tokens import TRADE
+from trading_system.security import requires
 from trading_system.service import in_read_only, in_transaction
 from trading_system.vocabulary import Model
 

@@ -42,7 +42,8 @@ from trading_system.contracts.execution import (
     TradeView,
 )
 from trading_system.errors import Conflict, Unavailable
-from trading_system.security import RISK, TRADE, Caller, caller_of, requires
+from trading_system.personal_tokens import RISK, TRADE
+from trading_system.security import Caller, caller_of, requires
 from trading_system.service import in_read_only, in_transaction
 from trading_system.vocabulary import Instant, Model, Symbol, new_id
 

@@ -29,7 +29,8 @@ from trading_system.contracts.ingestion import (
     RecentBarsView,
 )
 from trading_system.database import Database
-from trading_system.security import ADMIN, TRADE, requires
+from trading_system.personal_tokens import ADMIN, TRADE
+from trading_system.security import requires
 from trading_system.service import in_read_only, in_transaction
 from trading_system.vocabulary import TIMEFRAME, Instant, Model, Symbol
 
@@ -112,7 +113,7 @@ def fetch_bars(
     """Fetch every bar that is due, and tell the other services."""
     result = operations.fetch_due_bars(database, source, asked.scheduled_for)
     if result.bar_ends:
-        recent.refresh(database, source)
+        recent.forget()
     return result
 
 

@@ -38,7 +38,7 @@ class DueBars:
         if monotonic() - self._waiting_since < PATIENCE:
             return
         operations.fetch_due_bars(self._database, self._source)
-        self._recent.refresh(self._database, self._source)
+        self._recent.forget()
         self._waiting_since = None
 
 
@@ -61,7 +61,7 @@ class History:
         if self.complete:
             return
         operations.load_history(self._database, self._source)
-        self._recent.refresh(self._database, self._source)
+        self._recent.forget()
         self.complete = operations.history_is_complete(self._database, self._source)
 
 

@@ -23,7 +23,8 @@ from trading_system.contracts.notification import (
 )
 from trading_system.database import Database
 from trading_system.models import SystemLog
-from trading_system.security import RISK, requires
+from trading_system.personal_tokens import RISK
+from trading_system.security import requires
 from trading_system.service import in_read_only, in_transaction
 
 router = APIRouter()

@@ -36,7 +36,8 @@ from trading_system.contracts.risk import (
     TradingStateView,
     WhatIfView,
 )
-from trading_system.security import RISK, TRADE, requires
+from trading_system.personal_tokens import RISK, TRADE
+from trading_system.security import requires
 from trading_system.service import in_read_only, in_transaction
 from trading_system.vocabulary import Symbol
 

@@ -24,7 +24,8 @@ from trading_system.contracts.strategy import (
 )
 from trading_system.database import Database
 from trading_system.errors import Invalid
-from trading_system.security import TRADE, requires
+from trading_system.personal_tokens import TRADE
+from trading_system.security import requires
 from trading_system.service import in_read_only, in_transaction
 from trading_system.vocabulary import Instant, Model, Symbol
 

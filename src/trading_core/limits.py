@@ -530,10 +530,14 @@ def refusal_of_leg(symbol: str, evaluation: Evaluation) -> str:
 
 
 def loss_share(start: Decimal, now: Decimal) -> Decimal:
-    """Return the share of `start` that was lost by `now`, below zero for a gain."""
-    if not (start.is_finite() and now.is_finite() and start > 0):
+    """Return the share of `start` that was lost by `now`, below zero for a gain.
+
+    Where nothing was left to lose all counts as lost: shorts may cost more than there
+    is. That stops entries, and leaves the exits that are needed then.
+    """
+    if not (start.is_finite() and now.is_finite()):
         raise BadNumber(f"No loss can be told from {start} to {now}.")
-    return 1 - now / start
+    return 1 - now / start if start > 0 else Decimal(1)
 
 
 def _run(

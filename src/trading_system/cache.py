@@ -1,5 +1,6 @@
 """Values kept in Redis for a while; every failure is a miss."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -36,17 +37,21 @@ class Cache:
 
     def set(self, key: str, value: Any, seconds: int) -> bool:
         """Keep a value for some seconds; return whether Redis took it."""
-        return self.set_many({key: value}, seconds)
-
-    def set_many(self, values: dict[str, Any], seconds: int) -> bool:
-        """Keep several values in one round trip."""
-        if not values or monotonic() < self._quiet_until:
+        if monotonic() < self._quiet_until:
             return False
         try:
-            pipeline = self._redis.pipeline(transaction=False)
-            for key, value in values.items():
-                pipeline.set(f"{self._prefix}:{key}", orjson.dumps(value), ex=seconds)
-            pipeline.execute()
+            self._redis.set(f"{self._prefix}:{key}", orjson.dumps(value), ex=seconds)
+        except (redis.RedisError, OSError) as error:
+            self._be_quiet(error)
+            return False
+        return True
+
+    def forget(self, keys: Sequence[str]) -> bool:
+        """Drop values in one round trip; return whether none is there any more."""
+        if not keys or monotonic() < self._quiet_until:
+            return not keys
+        try:
+            self._redis.delete(*(f"{self._prefix}:{key}" for key in keys))
         except (redis.RedisError, OSError) as error:
             self._be_quiet(error)
             return False

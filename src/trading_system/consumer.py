@@ -13,7 +13,7 @@ from typing import Any, Generic
 
 from loguru import logger
 from pydantic import ValidationError
-from sqlalchemy import Row, select, text
+from sqlalchemy import Row, bindparam, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -39,6 +39,25 @@ _TAKE_IN = text(
 )
 
 
+_CURSOR = (
+    select(ConsumerCursor)
+    .where(ConsumerCursor.consumer == bindparam("consumer"))
+    .with_for_update()
+)
+
+_AFTER = text(
+    "select log.end_of_log, found.*"
+    " from (select coalesce(max(seq), 0) as end_of_log from shared.events) log"
+    " left join (select * from shared.events"
+    "  where seq > :seq and topic = any(:topics) order by seq limit :batch) found"
+    " on true order by found.seq"
+)
+
+_LETTERS = select(DeadLetter.topic, DeadLetter.key, DeadLetter.status).where(
+    DeadLetter.consumer == bindparam("consumer"),
+    DeadLetter.status.in_(("retrying", "parked", "held")),
+)
+
 # What a look without a bell costs all day long: one statement, and no lock.
 _HAS_NEWS = text(
     "select paused or last_seq <> :cursor or shared.last_sequence() > last_seq"
@@ -63,7 +82,7 @@ class Consumer(Generic[Tx]):
         self._bell = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        self.is_at_work = False
+        self._busy = False
         self.cursor = 0
         self.failing = False
 
@@ -81,6 +100,11 @@ class Consumer(Generic[Tx]):
         if self._thread is not None:
             self._thread.join(timeout=10)
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether events are being handled, or the bell has rung for some."""
+        return self._busy or self._bell.is_set()
+
     def ring(self) -> None:
         """Look at the log now."""
         self._bell.set()
@@ -88,6 +112,8 @@ class Consumer(Generic[Tx]):
     def _run(self) -> None:
         pause, rang = LOOK_AGAIN, True
         while not self._stopping.is_set():
+            # Before the bell is silent: whoever asks must not find both at rest.
+            self._busy = rang
             self._bell.clear()
             try:
                 more = (rang or self._has_news()) and self.consume()
@@ -99,7 +125,7 @@ class Consumer(Generic[Tx]):
                     logger.warning("consumer waits for the database: {}", error)
                 self.failing, more = True, False
                 pause = min(pause * 2, 10.0)
-            self.is_at_work = False
+            self._busy = False
             rang = more or self._bell.wait(pause) or self.failing
 
     def _has_news(self) -> bool:
@@ -114,7 +140,7 @@ class Consumer(Generic[Tx]):
         before = self.cursor
         while self.consume():
             continue
-        self.is_at_work = False
+        self._busy = False
         return self.cursor != before
 
     def consume(self) -> bool:
@@ -127,10 +153,11 @@ class Consumer(Generic[Tx]):
                 return False
             last, found = self._after(tx, cursor.last_seq)
             rows = self._first_run(found)
-            self.is_at_work = bool(rows)
+            self._busy = bool(rows)
             if len(rows) < len(found):
                 last = rows[-1].seq
-            blocked = self._blocked_keys(tx)
+            letters = tx.session.execute(_LETTERS, {"consumer": self.on.consumer}).all()
+            blocked = {(letter.topic, letter.key) for letter in letters}
             together = self._take_together(tx, rows, blocked)
             if together:
                 topics.add(rows[0].topic)
@@ -143,7 +170,8 @@ class Consumer(Generic[Tx]):
                     last = row.seq - 1
                     logger.critical("consumer paused: {}", error)
                     break
-            topics |= self._retry_due(tx)
+            if any(letter.status != "parked" for letter in letters):
+                topics |= self._retry_due(tx)
             if cursor.last_seq != last:
                 cursor.last_seq, cursor.updated_at = last, utc_now()
         # The workers are woken first: whoever reads the cursor must see them at work.
@@ -154,46 +182,27 @@ class Consumer(Generic[Tx]):
 
     def _locked_cursor(self, tx: Tx) -> ConsumerCursor:
         # A second instance of the service waits here until this one's connection ends.
-        query = (
-            select(ConsumerCursor)
-            .where(ConsumerCursor.consumer == self.on.consumer)
-            .with_for_update()
-        )
-        cursor = tx.session.scalar(query)
+        asked = {"consumer": self.on.consumer}
+        cursor = tx.session.scalar(_CURSOR, asked)
         if cursor is None:
-            tx.session.execute(
-                insert(ConsumerCursor)
-                .values(consumer=self.on.consumer)
-                .on_conflict_do_nothing()
-            )
-            cursor = tx.session.scalars(query).one()
+            tx.session.execute(insert(ConsumerCursor).on_conflict_do_nothing(), asked)
+            cursor = tx.session.scalars(_CURSOR, asked).one()
         return cursor
 
     def _after(self, tx: Tx, seq: int) -> tuple[int, list[Row[Any]]]:
-        columns = LoggedEvent.__table__.c
-        rows = tx.session.execute(
-            select(*columns)
-            .where(columns.seq > seq, columns.topic.in_(self.on.topics))
-            .order_by(columns.seq)
-            .limit(BATCH)
-        ).all()
-        if len(rows) == BATCH:
-            return rows[-1].seq, list(rows)
-        # Events of other topics are passed over too, so that lag and idleness are
-        # measured against the whole log. Sequence order is commit order, so what
-        # this statement sees beyond the rows above cannot be of our topics unless
-        # it committed in between: then it is left for the next look.
-        end = rows[-1].seq if rows else seq
-        skip = tx.session.scalar(
-            text(
-                "select coalesce(max(e.seq), :end) from shared.events e"
-                " where e.seq > :end and e.seq < coalesce((select min(f.seq)"
-                " from shared.events f where f.seq > :end and f.topic = any(:topics)),"
-                " 9223372036854775807)"
-            ),
-            {"end": end, "topics": self.on.topics},
-        )
-        return int(skip or end), list(rows)
+        """Return the next events of our topics, and up to where the log is read then.
+
+        Events of other topics are passed over too, so that lag and idleness are
+        measured against the whole log. Sequence order is commit order, and one
+        statement sees one moment: when it finds all there is of our topics, nothing of
+        them is missing before the end of the log that it sees.
+        """
+        asked = {"seq": seq, "topics": self.on.topics, "batch": BATCH}
+        rows = tx.session.execute(_AFTER, asked).all()
+        found = [row for row in rows if row.seq is not None]
+        if len(found) == BATCH:
+            return found[-1].seq, found
+        return max(rows[0].end_of_log, seq), found
 
     def _first_run(self, rows: list[Row[Any]]) -> list[Row[Any]]:
         """Return the first rows that are handled in one transaction.
@@ -261,15 +270,6 @@ class Consumer(Generic[Tx]):
                 self.on.handle(new, tx)
         return bool(new)
 
-    def _blocked_keys(self, tx: Tx) -> set[tuple[str, str]]:
-        rows = tx.session.execute(
-            select(DeadLetter.topic, DeadLetter.key).where(
-                DeadLetter.consumer == self.on.consumer,
-                DeadLetter.status.in_(("retrying", "parked", "held")),
-            )
-        )
-        return {(topic, key) for topic, key in rows}
-
     def _bury(
         self, tx: Tx, row: Row[Any], *, status: str, error: Exception | None
     ) -> None:
@@ -299,8 +299,6 @@ class Consumer(Generic[Tx]):
             )
             .order_by(DeadLetter.seq)
         ).all()
-        if not letters:
-            return set()
         parked = tx.session.execute(
             select(DeadLetter.topic, DeadLetter.key).where(
                 DeadLetter.consumer == self.on.consumer, DeadLetter.status == "parked"

@@ -35,7 +35,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from trading_system.config.settings import Settings
 from trading_system.errors import TradingError
-from trading_system.security import BodyLimit, Caller, HostGuard, token_hash
+from trading_system.personal_tokens import token_hash
+from trading_system.security import BodyLimit, Caller, HostGuard
 from trading_system.vocabulary import new_id
 
 REQUEST_ID = "X-Request-ID"
@@ -65,12 +66,18 @@ class Problem(BaseModel):
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {
-        "model": Problem,
         "description": HTTPStatus(status).phrase,
-        "content": {"application/problem+json": {}},
+        "content": {
+            "application/problem+json": {
+                "schema": {"$ref": "#/components/schemas/Problem"}
+            }
+        },
     }
     for status in (400, 401, 403, 404, 409, 413, 421, 422, 429, 503)
 }
+# Named once, Problem is among the schemas. FastAPI builds a field for each time, of
+# each route: named at every status they are most of what a first request waits for.
+PROBLEMS[422]["model"] = Problem
 
 
 def product_version() -> str:

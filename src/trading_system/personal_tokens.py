@@ -4,7 +4,9 @@ They stand in a file of the data directory, which each service reads when it is 
 one: what is made or revoked holds at once.
 """
 
+import hashlib
 import json
+import secrets
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +14,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from trading_system.errors import Misconfigured
+
+READ, TRADE, RISK, ADMIN = "read", "trade", "risk", "admin"
+SCOPES = (READ, TRADE, RISK, ADMIN)
 
 
 class PersonalToken(BaseModel):
@@ -26,6 +31,16 @@ class PersonalToken(BaseModel):
 
 
 _tokens = TypeAdapter(dict[str, PersonalToken])
+
+
+def new_token() -> str:
+    """Return a fresh bearer token."""
+    return secrets.token_urlsafe(32)
+
+
+def token_hash(token: str) -> str:
+    """Return what is stored of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def file_in(data_dir: Path) -> Path:

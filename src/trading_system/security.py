@@ -1,8 +1,6 @@
 """Who may ask what: bearer tokens with scopes, and guards in front of every app."""
 
-import hashlib
 import json
-import secrets
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
@@ -14,9 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from trading_system import personal_tokens
 from trading_system.errors import Forbidden, Unauthorized
-
-READ, TRADE, RISK, ADMIN = "read", "trade", "risk", "admin"
-SCOPES = (READ, TRADE, RISK, ADMIN)
+from trading_system.personal_tokens import ADMIN, token_hash
 
 ACTING_USER = "X-Acting-User"
 """In whose name the dashboard or the command line asks."""
@@ -41,16 +37,6 @@ class Caller(BaseModel):
     def may(self, scope: str) -> bool:
         """Say whether the scope was granted; `admin` includes every other."""
         return scope in self.scopes or ADMIN in self.scopes
-
-
-def new_token() -> str:
-    """Return a fresh bearer token."""
-    return secrets.token_urlsafe(32)
-
-
-def token_hash(token: str) -> str:
-    """Return what is stored of a token."""
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def caller_of(

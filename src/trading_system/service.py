@@ -57,7 +57,8 @@ from trading_system.models import (
     LoggedEvent,
     TradingSession,
 )
-from trading_system.security import ACTING_USER, ADMIN, READ, Caller, requires
+from trading_system.personal_tokens import ADMIN, READ
+from trading_system.security import ACTING_USER, Caller, requires
 from trading_system.vocabulary import Instant, ServiceName
 from trading_system.worker import Worker
 

@@ -23,7 +23,7 @@ from trading_execution.repository import ExecutionTransaction
 from trading_system.clock import monotonic, sleep
 from trading_system.contracts.risk import OrderApproved
 from trading_system.database import Database
-from trading_system.security import token_hash
+from trading_system.personal_tokens import token_hash
 from trading_system.vocabulary import Side, identity, new_id, order_id
 
 TOKEN = "for-tests"

@@ -3,9 +3,10 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import NamedTuple
 
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 
 from trading_system.clients import Services
 from trading_system.clock import monotonic
@@ -65,14 +66,7 @@ def create(
     )
     book = settings.trading_data_dir / "gateway" / "sessions.json"
     app.state.sessions = Sessions(secret, book)
-    for router in (static.router, health.router, access.router, stream.router):
-        app.include_router(router)
-    for page in PAGES:
-        app.include_router(
-            page,
-            dependencies=[Depends(guard_forms), Depends(open_shell)],
-            include_in_schema=False,
-        )
+    app.router.routes += _addresses().routes
     errors.install(app)
     # The last one added sees a request first.
     app.add_middleware(ShownZone)
@@ -80,3 +74,22 @@ def create(
     app.add_middleware(SecurityHeaders)
     app.add_middleware(LocalGuard)
     return app
+
+
+@cache
+def _addresses() -> APIRouter:
+    """Return everything that is answered, the same for each app of this process.
+
+    FastAPI works out an address when it is first asked for, and keeps it where the
+    address was included: here, and not in an app, of which tests make hundreds.
+    """
+    addresses = APIRouter()
+    for router in (static.router, health.router, access.router, stream.router):
+        addresses.include_router(router)
+    for page in PAGES:
+        addresses.include_router(
+            page,
+            dependencies=[Depends(guard_forms), Depends(open_shell)],
+            include_in_schema=False,
+        )
+    return addresses

@@ -27,6 +27,9 @@ _EPOCH_AND_STATE = text(
 )
 
 
+_EPOCH = select(Executor.epoch).with_for_update(read=True)
+
+
 def epoch_and_state(
     connection: Connection, account_id: str
 ) -> tuple[int | None, str | None]:
@@ -99,7 +102,7 @@ class ExecutionTransaction(Transaction):
 
     def fence(self, epoch: int) -> None:
         """Refuse to write for an executor that another one has taken over from."""
-        current = self.session.scalar(select(Executor.epoch).with_for_update(read=True))
+        current = self.session.scalar(_EPOCH)
         if current != epoch:
             raise Conflict(
                 f"Another executor took over (epoch {current}, ours was {epoch})."

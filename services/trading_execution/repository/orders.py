@@ -103,6 +103,21 @@ def _claimable(kind: _Kind, *, opposed: bool, lock: bool) -> Select[tuple[Order]
     return query
 
 
+_OVERDUE = (
+    select(Order)
+    .where(
+        Order.account_id == bindparam("account"),
+        Order.status == OrderStatus.READY,
+        or_(
+            Order.valid_until < bindparam("market_time"),
+            Order.cancel_requested_at.is_not(None),
+        ),
+    )
+    .order_by(Order.timestamp)
+    .with_for_update(skip_locked=True)
+)
+
+
 class EndedAttempt(NamedTuple):
     """What came of an attempt to hand an order to the broker."""
 
@@ -193,21 +208,8 @@ class Orders:
 
     def overdue(self, account_id: str, market_time: datetime) -> list[Order]:
         """Return READY orders whose reason has passed or that were canceled, locked."""
-        return list(
-            self._session.scalars(
-                select(Order)
-                .where(
-                    Order.account_id == account_id,
-                    Order.status == OrderStatus.READY,
-                    or_(
-                        Order.valid_until < market_time,
-                        Order.cancel_requested_at.is_not(None),
-                    ),
-                )
-                .order_by(Order.timestamp)
-                .with_for_update(skip_locked=True)
-            )
-        )
+        values = {"account": account_id, "market_time": market_time}
+        return list(self._session.scalars(_OVERDUE, values))
 
     def unresolved(
         self, account_id: str, epoch: int, claimed_before: datetime

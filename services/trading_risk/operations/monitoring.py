@@ -151,8 +151,8 @@ def limits_in_use(tx: RiskTransaction, surroundings: Surroundings) -> list[Limit
         if measure.limit_type is LimitType.MAX_POSITION_SIZE:
             everywhere = (ACCOUNT, "", str(measure.limit_type))
             used[everywhere] = max(measure.value, used.get(everywhere, ZERO))
-    today = Decimal(tx.outcomes.approved_on(day))
-    used[(ACCOUNT, "", LimitType.MAX_ORDERS_PER_DAY)] = today
+    orders_today, _ = tx.outcomes.approved(day, market_time)
+    used[(ACCOUNT, "", LimitType.MAX_ORDERS_PER_DAY)] = Decimal(orders_today)
     views = []
     for limit in tx.limits.all():
         value = used.get((limit.scope, limit.scope_id, limit.limit_type))

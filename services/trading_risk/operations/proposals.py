@@ -124,7 +124,7 @@ def sit(
         books_state = "never compared with the broker's"
     else:
         books_state = "clean" if compared.clean else compared.summary or "not clean"
-    ordered = tx.outcomes.approved_at(day, bar_end)
+    orders_today, ordered = tx.outcomes.approved(day, bar_end)
     return Sitting(
         bar_end=bar_end,
         day=day,
@@ -147,7 +147,7 @@ def sit(
         locked=tx.locks.reasons(market_time),
         ordered=set(ordered),
         orders_this_bar=len(ordered),
-        orders_today=tx.outcomes.approved_on(day),
+        orders_today=orders_today,
     )
 
 

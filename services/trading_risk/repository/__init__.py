@@ -5,7 +5,7 @@ from functools import cached_property
 from uuid import UUID
 
 from sqlalchemy import event, func, select, text
-from sqlalchemy.orm import Session, SessionTransaction
+from sqlalchemy.orm import Session
 
 from trading_core.calendar import NEW_YORK
 from trading_risk.domain.sitting import Sitting
@@ -52,8 +52,11 @@ class RiskTransaction(Transaction):
         # A savepoint that is rolled back gives up the locks that were taken in it.
         event.listen(session, "after_soft_rollback", self._forget)
 
-    def _forget(self, session: Session, transaction: SessionTransaction) -> None:
+    def _forget(self, *_: object) -> None:
+        """Leave what was read: from here on it may be another."""
         self.sitting = None
+        for kept in ("loss_days", "breakers"):
+            self.__dict__.pop(kept, None)
 
     @cached_property
     def account(self) -> str:
@@ -117,8 +120,8 @@ class RiskTransaction(Transaction):
 
     def lock_account(self) -> None:
         """Be the only one who decides about the account, until the transaction ends."""
-        self.sitting = None
         self.states.lock_account()
+        self._forget()
 
     def session_day(self, market_time: datetime) -> date:
         """Return the day of the session that has opened last.

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -14,26 +14,48 @@ from trading_risk.models import Breaker, DailyState, RiskEvent
 from trading_system.errors import NotFound
 from trading_system.vocabulary import new_id
 
+# Built once: these are asked at every bar.
+_LAST_DAY = (
+    select(DailyState)
+    .where(
+        DailyState.account_id == bindparam("account"),
+        DailyState.scope == bindparam("scope"),
+        DailyState.scope_id == bindparam("scope_id"),
+    )
+    .order_by(DailyState.session_day.desc())
+    .limit(1)
+    .execution_options(populate_existing=True)
+)
+_OPEN = (
+    select(Breaker)
+    .where(Breaker.account_id == bindparam("account"), Breaker.reset_at.is_(None))
+    .order_by(Breaker.breaker_id)
+    .execution_options(populate_existing=True)
+)
+
 
 class LossDays:
-    """The newest loss day of the account and of each strategy, and those before."""
+    """The newest loss day of the account and of each strategy, and those before.
+
+    Who has the account's lock reads each once: nobody else changes them.
+    """
 
     def __init__(self, session: Session, account_id: str) -> None:
         self._session = session
         self._account_id = account_id
+        self._read: dict[tuple[str, str], tuple[LossDay, datetime] | None] = {}
 
     def last(self, scope: str, scope_id: str) -> tuple[LossDay, datetime] | None:
         """Return the newest day and the market time of its last mark."""
+        key = (scope, scope_id)
+        if key not in self._read:
+            self._read[key] = self._last(scope, scope_id)
+        return self._read[key]
+
+    def _last(self, scope: str, scope_id: str) -> tuple[LossDay, datetime] | None:
         row = self._session.scalar(
-            select(DailyState)
-            .where(
-                DailyState.account_id == self._account_id,
-                DailyState.scope == scope,
-                DailyState.scope_id == scope_id,
-            )
-            .order_by(DailyState.session_day.desc())
-            .limit(1)
-            .execution_options(populate_existing=True)
+            _LAST_DAY,
+            {"account": self._account_id, "scope": scope, "scope_id": scope_id},
         )
         if row is None:
             return None
@@ -50,6 +72,7 @@ class LossDays:
         self, scope: str, scope_id: str, day: LossDay, market_time: datetime
     ) -> None:
         """Store a day as it stands now."""
+        self._read.pop((scope, scope_id), None)
         values = {
             "base_equity": day.base,
             "day_start_equity": day.start,
@@ -88,24 +111,22 @@ class LossDays:
 
 
 class Breakers:
-    """Breakers that have tripped, and how they were reset."""
+    """Breakers that have tripped, and how they were reset.
+
+    Who has the account's lock reads the open ones once: nobody else changes them.
+    """
 
     def __init__(self, session: Session, account_id: str) -> None:
         self._session = session
         self._account_id = account_id
+        self._open: list[Breaker] | None = None
 
     def open(self) -> list[Breaker]:
         """Return the breakers that have not been reset, oldest first."""
-        return list(
-            self._session.scalars(
-                select(Breaker)
-                .where(
-                    Breaker.account_id == self._account_id, Breaker.reset_at.is_(None)
-                )
-                .order_by(Breaker.breaker_id)
-                .execution_options(populate_existing=True)
-            )
-        )
+        if self._open is None:
+            found = self._session.scalars(_OPEN, {"account": self._account_id})
+            self._open = list(found)
+        return list(self._open)
 
     def get(self, breaker_id: UUID) -> Breaker:
         """Return a breaker, locked until the transaction ends."""
@@ -139,6 +160,7 @@ class Breakers:
 
     def trip(self, **values: Any) -> Breaker:
         """Store a breaker that trips now."""
+        self._open = None
         breaker = Breaker(breaker_id=new_id(), account_id=self._account_id, **values)
         self._session.add(breaker)
         self._session.flush()
@@ -148,6 +170,7 @@ class Breakers:
         self, breaker: Breaker, market_time: datetime, by: str, reason: str
     ) -> None:
         """Take a breaker back."""
+        self._open = None
         breaker.reset_at = market_time
         breaker.reset_by = by
         breaker.reset_reason = reason

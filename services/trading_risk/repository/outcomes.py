@@ -10,7 +10,6 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     Table,
-    func,
     literal_column,
     select,
     text,
@@ -34,6 +33,13 @@ _ADD_OUTCOME, _ADD_RESERVATION = (
 _ADD_CHECKS = text(
     "insert into risk_management.risk_checks select * from json_populate_recordset("
     "null::risk_management.risk_checks, cast(:checks as json))"
+)
+
+_APPROVED = text(
+    "select count(*) as orders, json_agg(json_build_array(strategy, symbol, side))"
+    "  filter (where bar_end = :bar_end) as of_bar"
+    " from risk_management.risk_outcomes"
+    " where account_id = :account and session_day = :day and outcome = 'approved'"
 )
 
 
@@ -114,32 +120,16 @@ class Outcomes:
             found[check.outcome_id].append(check)
         return found
 
-    def approved_on(self, day: date) -> int:
-        """Count the orders approved in a session."""
-        return (
-            self._session.scalar(
-                select(func.count())
-                .select_from(RiskOutcome)
-                .where(*self._approved(day))
-            )
-            or 0
-        )
+    def approved(
+        self, day: date, bar_end: datetime
+    ) -> tuple[int, list[tuple[str, str, str]]]:
+        """Return how many orders were approved in a session, and those of a bar.
 
-    def approved_at(self, day: date, bar_end: datetime) -> list[tuple[str, str, str]]:
-        """Return strategy, symbol and side of the orders approved on a bar."""
-        rows = self._session.execute(
-            select(RiskOutcome.strategy, RiskOutcome.symbol, RiskOutcome.side).where(
-                *self._approved(day), RiskOutcome.bar_end == bar_end
-            )
-        )
-        return list(rows.tuples())
-
-    def _approved(self, day: date) -> tuple[ColumnElement[bool], ...]:
-        return (
-            RiskOutcome.account_id == self._account_id,
-            RiskOutcome.session_day == day,
-            RiskOutcome.outcome == "approved",
-        )
+        Of these strategy, symbol and side.
+        """
+        values = {"account": self._account_id, "day": day, "bar_end": bar_end}
+        row = self._session.execute(_APPROVED, values).one()
+        return row.orders, [(each[0], each[1], each[2]) for each in row.of_bar or ()]
 
     def unanswered(self, limit: int = 500) -> list[SignalGenerated]:
         """Return the signals of the event log that have no answer, oldest first."""

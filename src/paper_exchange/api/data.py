@@ -5,7 +5,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 from starlette.requests import Request
@@ -34,8 +34,16 @@ _ADJUSTMENT = re.compile(
 DAY_FRAME = bars.timeframe("1Day")
 MINUTE_FRAME = bars.timeframe("1Min")
 
-Batches = Iterator[tuple[list[int], list[Any]]]
-"""Labels, and what is answered of each as `orjson` takes it."""
+
+class Made(Protocol):
+    """What is answered of rows, as `orjson` takes it: a piece of each, or together."""
+
+    def __getitem__(self, rows: slice, /) -> list[Any]:
+        """Return what is answered of some of them."""
+
+
+Batches = Iterator[tuple[list[int], Made]]
+"""Labels, and what is answered of them."""
 
 Rows = Callable[[str, int, int, bool], Batches]
 """What a page is made of: a symbol's rows between two instants, or backwards."""
@@ -157,9 +165,9 @@ def _page(
         # One more than fits tells whether there is another page. Several trades may
         # bear one time: those of the page before are passed over.
         found = rows(past.symbol, first, until, newest_first)
-        labels, made = _cut(found, told, left + 1)
+        labels, made = _cut(found, told, left)
         if shown := labels[:left]:
-            page[symbol] = made[:left]
+            page[symbol] = made
             label = shown[-1]
             count = shown.count(label)
             if begun is not None and (symbol, label) == begun[:2]:
@@ -177,16 +185,16 @@ def _page(
 
 
 def _cut(batches: Batches, told: int, most: int) -> tuple[list[int], list[Any]]:
-    """Return so many rows behind those that were told, and make hardly any more."""
+    """Return so many rows behind those that were told, and one label more."""
     labels: list[int] = []
     made: list[Any] = []
     for some, theirs in batches:
+        made += theirs[told : told + max(0, most - len(labels))]
         labels += some[told:]
-        made += theirs[told:]
         told = max(0, told - len(some))
-        if len(labels) >= most:
+        if len(labels) > most:
             break
-    return labels[:most], made[:most]
+    return labels[: most + 1], made
 
 
 def _each(rows: Iterator[Row]) -> Batches:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from paper_exchange.instants import MINUTE, rfc3339
-from paper_exchange.market.source import DayTape
+from paper_exchange.market.source import DayTape, Points
 from paper_exchange.sessions import TradingDay
 
 KINDS = ("gap", "print", "halt", "resume")
@@ -77,31 +77,37 @@ def _scaled(tape: DayTape, act: Intervention) -> DayTape:
         )
         for name in ("open", "high", "low", "close")
     }
+    points = tape.points
     prices = np.where(
-        tape.point_time >= act.time,
-        np.round(tape.point_price * act.value, 2),
-        tape.point_price,
+        points.time >= act.time,
+        np.round(points.price * act.value, 2),
+        points.price,
     )
-    return replace(tape, point_price=prices, **columns)
+    return _with_points(tape, replace(points, price=prices), **columns)
+
+
+def _with_points(tape: DayTape, points: Points, **changes: Any) -> DayTape:
+    return replace(tape, make_points=lambda: points, **changes)
 
 
 def _with_trade(tape: DayTape, day: TradingDay, act: Intervention) -> DayTape:
     if not day.midnight <= act.time < day.midnight + 24 * 60 * MINUTE:
         return tape
-    place = int(np.searchsorted(tape.point_time, act.time, side="right"))
+    points = tape.points
+    place = int(np.searchsorted(points.time, act.time, side="right"))
     minute = act.time - act.time % MINUTE
     row = int(np.searchsorted(tape.start, minute))
     if row == len(tape.start) or tape.start[row] != minute:
         tape = _with_minute(tape, day, row, minute, act)
     else:
         tape = _in_minute(tape, row, minute, place, act)
-    return replace(
-        tape,
-        point_time=np.insert(tape.point_time, place, act.time),
-        point_price=np.insert(tape.point_price, place, act.value),
-        point_volume=np.insert(tape.point_volume, place, float(act.size)),
-        point_jumps=np.insert(tape.point_jumps, place, True),
+    more = Points(
+        np.insert(points.time, place, act.time),
+        np.insert(points.price, place, act.value),
+        np.insert(points.volume, place, float(act.size)),
+        np.insert(points.jumps, place, True),
     )
+    return _with_points(tape, more)
 
 
 def _with_minute(
@@ -112,15 +118,16 @@ def _with_minute(
         return tape
     start = np.insert(tape.start, row, minute)
     first, last = np.searchsorted(start, (day.open, day.close))
+    prices: dict[str, Any] = {
+        name: np.insert(getattr(tape, name), row, act.value)
+        for name in ("open", "high", "low", "close")
+    }
     return replace(
         tape,
         start=start,
         volume=np.insert(tape.volume, row, act.size),
         regular=slice(int(first), int(last)),
-        **{
-            name: np.insert(getattr(tape, name), row, act.value)
-            for name in ("open", "high", "low", "close")
-        },
+        **prices,
     )
 
 
@@ -132,7 +139,7 @@ def _in_minute(
     volume[row] += act.size
     if act.size < ROUND_LOT:
         return replace(tape, volume=volume)
-    times, value = tape.point_time, act.value
+    times, value = tape.points.time, act.value
     high, low = tape.high.copy(), tape.low.copy()
     open, close = tape.open.copy(), tape.close.copy()
     high[row], low[row] = max(high[row], value), min(low[row], value)
@@ -145,18 +152,21 @@ def _in_minute(
 
 def _silenced(tape: DayTape, day: TradingDay, begins: int, ends: int | None) -> DayTape:
     stop = np.iinfo(np.int64).max if ends is None else ends
-    points = (tape.point_time < begins) | (tape.point_time >= stop)
+    points = tape.points
+    kept = (points.time < begins) | (points.time >= stop)
     rows = (tape.start < begins) | (tape.start >= stop)
     start = tape.start[rows]
     first, last = np.searchsorted(start, (day.open, day.close))
     names = ("open", "high", "low", "close", "volume")
-    return replace(
+    return _with_points(
         tape,
+        Points(
+            points.time[kept],
+            points.price[kept],
+            points.volume[kept],
+            points.jumps[kept],
+        ),
         start=start,
-        point_time=tape.point_time[points],
-        point_price=tape.point_price[points],
-        point_volume=tape.point_volume[points],
-        point_jumps=tape.point_jumps[points],
         regular=slice(int(first), int(last)),
         **{name: getattr(tape, name)[rows] for name in names},
     )

@@ -173,7 +173,7 @@ class Market:
                 return None
             tape = self.tape(symbol, day)
             if tape is not None:
-                index = int(np.searchsorted(tape.point_time, now, side="right")) - 1
+                index = int(np.searchsorted(tape.points.time, now, side="right")) - 1
                 if index >= 0:
                     point = _point(tape, index)
                     factor = self.scale(symbol, point.time, now)
@@ -191,8 +191,8 @@ class Market:
         if tape is None:
             return None
         until = min(now, day.close - 1)
-        index = int(np.searchsorted(tape.point_time, until, side="right")) - 1
-        if index < 0 or tape.point_time[index] < day.open:
+        index = int(np.searchsorted(tape.points.time, until, side="right")) - 1
+        if index < 0 or tape.points.time[index] < day.open:
             return None
         return _point(tape, index)
 
@@ -222,8 +222,8 @@ class Market:
         tape = self.tape(symbol, day)
         if tape is None:
             return None
-        first, last = np.searchsorted(tape.point_time, (after, until), side="right")
-        prices = tape.point_price[first:last]
+        first, last = np.searchsorted(tape.points.time, (after, until), side="right")
+        prices = tape.points.price[first:last]
         reached = (prices >= rises_to - ROUNDING) | (prices <= falls_to + ROUNDING)
         if not reached.any():
             return None
@@ -248,10 +248,10 @@ def _scaled(point: Point, factor: float) -> Point:
 
 
 def _point(tape: DayTape, index: int) -> Point:
-    jumped = bool(tape.point_jumps[index])
+    jumped = bool(tape.points.jumps[index])
     return Point(
-        int(tape.point_time[index]),
-        float(tape.point_price[index]),
-        float(tape.point_volume[index]),
-        None if jumped else float(tape.point_price[index - 1]),
+        int(tape.points.time[index]),
+        float(tape.points.price[index]),
+        float(tape.points.volume[index]),
+        None if jumped else float(tape.points.price[index - 1]),
     )

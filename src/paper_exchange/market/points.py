@@ -1,10 +1,9 @@
 """Price points of many bars at once, where `trading_core.bars.path` has them."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from paper_exchange.instants import MINUTE
-from paper_exchange.market.source import DayTape, Floats, Integers
+from paper_exchange.market.source import DayTape, Floats, Integers, Points
 from paper_exchange.sessions import TradingDay
 
 POINTS = 4
@@ -46,20 +45,12 @@ def minute_tape(
     volume: Integers,
 ) -> DayTape:
     """Return a day made of minute bars."""
-    times, prices = through(start, start + MINUTE, open, high, low, close)
-    return DayTape(
-        start,
-        open,
-        high,
-        low,
-        close,
-        volume,
-        times,
-        prices,
-        np.repeat(volume / POINTS, POINTS),
-        _jumps(len(times)),
-        _regular(day, start),
-    )
+
+    def points() -> Points:
+        times, prices = through(start, start + MINUTE, open, high, low, close)
+        return _points(times, prices, volume)
+
+    return DayTape(start, open, high, low, close, volume, points, _regular(day, start))
 
 
 def longer_tape(
@@ -89,17 +80,15 @@ def longer_tape(
         prices,
         prices,
         shares,
-        times,
-        prices,
-        np.repeat(volume / POINTS, POINTS),
-        _jumps(len(times)),
+        lambda: _points(times, prices, volume),
         _regular(day, minutes),
     )
 
 
-def _jumps(count: int) -> NDArray[np.bool_]:
-    """Return the marks of points of which each bar's first is a jump."""
-    return np.asarray(np.arange(count) % POINTS == 0)
+def _points(times: Integers, prices: Floats, volume: Integers) -> Points:
+    """Return the points of bars, of which each bar's first is a jump."""
+    jumps = np.arange(len(times)) % POINTS == 0
+    return Points(times, prices, np.repeat(volume / POINTS, POINTS), jumps)
 
 
 def _regular(day: TradingDay, start: Integers) -> slice:

@@ -66,14 +66,14 @@ def rows(
         tape = market.tape(symbol, day)
         if tape is None:
             continue
-        first = int(np.searchsorted(tape.point_time, start))
-        last = int(np.searchsorted(tape.point_time, end, side="right"))
+        first = int(np.searchsorted(tape.points.time, start))
+        last = int(np.searchsorted(tape.points.time, end, side="right"))
         places = range(first, last)
         for place in reversed(places) if newest_first else places:
             point = Point(
-                int(tape.point_time[place]),
-                float(tape.point_price[place]),
-                float(tape.point_volume[place]),
+                int(tape.points.time[place]),
+                float(tape.points.price[place]),
+                float(tape.points.volume[place]),
                 None,
             )
             yield point.time, make(market, symbol, point)

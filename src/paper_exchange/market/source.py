@@ -1,7 +1,8 @@
 """What the market needs from a source of prices, whichever it is."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -32,12 +33,25 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
+class Points:
+    """The price points of the bars of a day, in time order.
+
+    `jumps` marks those that were not reached from the one before.
+    """
+
+    time: Integers
+    price: Floats
+    volume: Floats
+    jumps: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
 class DayTape:
     """What one symbol traded on one day, extended hours included.
 
     Minute bars (`start` in nanoseconds, prices in dollars a share, `volume` in shares;
-    a minute without a trade has no row) and the price points of the bars they come from
-    in time order; `point_jumps` marks those that were not reached from the one before.
+    a minute without a trade has no row) and the price points of the bars they come
+    from, which are made when they are first looked at: who reads bars does not.
     `regular` is the range of rows that belong to the session.
     """
 
@@ -47,11 +61,13 @@ class DayTape:
     low: Floats
     close: Floats
     volume: Integers
-    point_time: Integers
-    point_price: Floats
-    point_volume: Floats
-    point_jumps: NDArray[np.bool_]
+    make_points: Callable[[], Points]
     regular: slice
+
+    @cached_property
+    def points(self) -> Points:
+        """The prices in time order."""
+        return self.make_points()
 
 
 class PriceSource(Protocol):

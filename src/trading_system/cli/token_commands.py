@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trading_system import personal_tokens, security
+from trading_system import personal_tokens
 from trading_system.cli import installation, manner
 from trading_system.cli.installation import DataDir
 from trading_system.cli.manner import Typer
@@ -26,10 +26,10 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 class Scope(StrEnum):
     """What a token may do."""
 
-    READ = security.READ
-    TRADE = security.TRADE
-    RISK = security.RISK
-    ADMIN = security.ADMIN
+    READ = personal_tokens.READ
+    TRADE = personal_tokens.TRADE
+    RISK = personal_tokens.RISK
+    ADMIN = personal_tokens.ADMIN
 
 
 Name = Annotated[str, typer.Argument(help="What it is called, here and in logs.")]
@@ -66,10 +66,10 @@ def create(
             f"There is a token {name} already.",
             remedy=f"Choose another name, or `trading token revoke {name}` first.",
         )
-    secret = security.new_token()
+    secret = personal_tokens.new_token()
     made = PersonalToken(
         name=name,
-        hash=security.token_hash(secret),
+        hash=personal_tokens.token_hash(secret),
         # Whoever may change something may look at it.
         scopes=frozenset({str(Scope.READ), *map(str, scope)}),
         created_at=utc_now(),
@@ -116,6 +116,6 @@ def _file(data_dir: Path | None) -> Path:
 def _row(found: PersonalToken) -> dict[str, Any]:
     return {
         "name": found.name,
-        "scopes": " ".join(s for s in security.SCOPES if s in found.scopes),
+        "scopes": " ".join(s for s in personal_tokens.SCOPES if s in found.scopes),
         "created_at": found.created_at,
     }

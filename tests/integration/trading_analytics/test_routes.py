@@ -15,7 +15,7 @@ from trading_analytics.app import create
 from trading_system.config.settings import Settings
 from trading_system.contracts import analytics as views
 from trading_system.contracts.execution import EquityPoint
-from trading_system.security import new_token, token_hash
+from trading_system.personal_tokens import new_token, token_hash
 from trading_system.vocabulary import new_id
 
 pytestmark = pytest.mark.integration

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from trading_execution.app import create
 from trading_execution.operations.desk import Desk
 from trading_system.config.settings import Settings
-from trading_system.security import token_hash
+from trading_system.personal_tokens import token_hash
 from trading_system.vocabulary import Side
 
 if TYPE_CHECKING:

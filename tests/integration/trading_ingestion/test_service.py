@@ -18,7 +18,7 @@ from trading_core.calendar import NEW_YORK
 from trading_ingestion import app as service
 from trading_ingestion import workers as loops
 from trading_system.config.settings import Settings
-from trading_system.security import new_token, token_hash
+from trading_system.personal_tokens import new_token, token_hash
 
 pytestmark = pytest.mark.integration
 
@@ -74,12 +74,13 @@ async def until_idle(client: httpx.AsyncClient) -> dict[str, Any]:
 async def test_an_hour_from_the_first_start_to_the_reader(make_app, feed):
     async with running(make_app(simulation_speed="max")) as client:
         await until_idle(client)
+        before = [(await client.get("/bars/recent/SPY")).json() for _ in range(2)]
         feed.now = datetime(2024, 7, 1, 10, tzinfo=NEW_YORK)
         slot = {"scheduled_for": "2024-07-01T14:00:00Z"}
         fetched = (await client.post("/bars/fetch", json=slot)).json()
         again = (await client.post("/bars/fetch", json=slot)).json()
         latest = (await client.get("/bars/latest")).json()
-        recent = (await client.get("/bars/recent/SPY")).json()
+        after = [(await client.get("/bars/recent/SPY")).json() for _ in range(2)]
         bars = (await client.get("/bars?symbol=SPY&limit=2")).json()
         universe = (await client.get("/universe")).json()
         coverage = (await client.get("/coverage")).json()
@@ -89,9 +90,13 @@ async def test_an_hour_from_the_first_start_to_the_reader(make_app, feed):
     assert (again["status"], again["rows_stored"]) == ("nothing due", 0)
     assert [bar["symbol"] for bar in latest] == universe == ["AAPL", "BAC", "SPY"]
     assert {bar["bar_end"] for bar in latest} == {"2024-07-01T14:00:00Z"}
-    assert recent["source"] == "cache"
-    assert len(recent["bars"]) == 50
-    assert recent["bars"][-1] == bars[-1] == latest[-1]
+    for recent in (before, after):
+        # What was kept of the hour before is forgotten when a newer one comes in.
+        assert [each["source"] for each in recent] == ["database", "cache"]
+        assert recent[0]["bars"] == recent[1]["bars"]
+        assert len(recent[0]["bars"]) == 50
+    assert after[0]["bars"][-1] == bars[-1] == latest[-1]
+    assert before[0]["bars"][1:] == after[0]["bars"][:-1]
     assert {row["missing"] for row in coverage} == {0}
 
 

@@ -19,7 +19,7 @@ from trading_notification.domain.summary import Figures
 from trading_notification.ports import Desk
 from trading_system.clock import monotonic
 from trading_system.config.settings import Settings
-from trading_system.security import new_token, token_hash
+from trading_system.personal_tokens import new_token, token_hash
 
 pytestmark = pytest.mark.integration
 

@@ -11,7 +11,7 @@ import pytest
 from trading_risk import app as risk
 from trading_system.clock import monotonic
 from trading_system.config.settings import Settings
-from trading_system.security import new_token, token_hash
+from trading_system.personal_tokens import new_token, token_hash
 
 pytestmark = pytest.mark.integration
 

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from trading_strategy import app as service
 from trading_system.config.settings import Settings
-from trading_system.security import new_token, token_hash
+from trading_system.personal_tokens import new_token, token_hash
 from trading_system.vocabulary import correlation_id
 
 pytestmark = pytest.mark.integration

@@ -23,8 +23,8 @@ from trading_system.config.settings import Settings
 from trading_system.database import Database, Transaction
 from trading_system.messaging import EventHandlers, log_end
 from trading_system.models import ConsumerCursor
+from trading_system.personal_tokens import new_token, token_hash
 from trading_system.runtime.ports import free_port
-from trading_system.security import new_token, token_hash
 from trading_system.service import create_app
 from trading_system.vocabulary import ServiceName, new_id
 

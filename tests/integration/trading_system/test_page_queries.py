@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import create_engine, event, text
 
 from trading_system.config.settings import Settings
-from trading_system.security import token_hash
+from trading_system.personal_tokens import token_hash
 from trading_system.vocabulary import ServiceName
 
 pytestmark = pytest.mark.integration

@@ -22,8 +22,9 @@ from trading_system.database import Database, Transaction
 from trading_system.errors import Conflict
 from trading_system.http import DEFAULT_RATE, Edge, create_http_app
 from trading_system.messaging import EventHandlers
+from trading_system.personal_tokens import TRADE, new_token, token_hash
 from trading_system.runtime.ports import free_port
-from trading_system.security import TRADE, new_token, requires, token_hash
+from trading_system.security import requires
 from trading_system.service import (
     REQUESTS_AT_ONCE,
     create_app,
@@ -286,7 +287,8 @@ async def test_idle_waits_for_a_worker_that_is_at_work(
         ],
     )
     async with running(app) as client:
-        assert (await client.get("/idle")).json()["waiting_for"] == ["orders"]
+        first = (await client.get("/idle?wait=10")).json()
+        assert first["waiting_for"] == ["orders"]
         busy = False
         for _ in range(100):
             state = (await client.get("/idle")).json()

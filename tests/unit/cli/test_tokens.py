@@ -7,7 +7,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from trading_system import security
+from trading_system import personal_tokens
 from trading_system.cli import app
 from trading_system.config.settings import Grant, Settings
 from trading_system.http import create_http_app
@@ -27,7 +27,7 @@ class Service:
 
     def __init__(self, data_dir: Path) -> None:
         ours = {
-            security.token_hash("ours"): Grant(
+            personal_tokens.token_hash("ours"): Grant(
                 caller="cli", scopes=frozenset({"admin"})
             )
         }
@@ -114,11 +114,11 @@ def test_only_the_hash_is_kept_and_for_the_owner_alone(tmp_path: Path) -> None:
     token = trading(tmp_path, "create", "notebook").stdout.strip()
     file = tmp_path / "tokens.json"
     assert token not in file.read_text()
-    assert security.token_hash(token) in file.read_text()
+    assert personal_tokens.token_hash(token) in file.read_text()
     assert file.stat().st_mode & 0o077 == 0
     listed = trading(tmp_path, "list")
     assert listed.stdout.splitlines()[1].startswith("notebook\tread\t")
-    assert security.token_hash(token) not in listed.stdout
+    assert personal_tokens.token_hash(token) not in listed.stdout
 
 
 def test_a_name_is_taken_once_unknown_or_no_name(tmp_path: Path) -> None:

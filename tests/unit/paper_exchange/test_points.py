@@ -55,4 +55,4 @@ def test_the_minutes_of_an_hour_keep_its_volume_to_the_share(volume: int) -> Non
         np.array([volume]),
     )
     assert made.volume.sum() == volume
-    assert made.point_volume.tolist() == [volume / 4] * 4
+    assert made.points.volume.tolist() == [volume / 4] * 4

@@ -257,5 +257,6 @@ def test_an_unknown_limit_or_scope_cannot_be_made() -> None:
 def test_a_loss_is_a_share_of_where_it_began() -> None:
     assert loss_share(D(100), D(98)) == D("0.02")
     assert loss_share(D(100), D(110)) == D("-0.1")
+    assert loss_share(D(-900), D(1)) == loss_share(D(0), D(0)) == 1
     with pytest.raises(BadNumber):
-        loss_share(D(0), D(1))
+        loss_share(D("NaN"), D(1))
