@@ -1,5 +1,6 @@
 """Flows as Prefect runs them: planned, started, picked up by the runner, and shown."""
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -9,10 +10,11 @@ import httpx
 import pytest
 from flow_runs import Floor
 from judge import judge
-from stack import Stack, running_stack
+from stack import Stack, left_of, running_stack
 
 from trading_flows.timetable import NEW_YORK, TIMETABLE
 from trading_system.runtime.conductor import AFTER_CLOSE
+from trading_system.runtime.faults import ExitCode
 from trading_system.runtime.prefect_server import PrefectServer
 from trading_system.vocabulary import TradingMode
 
@@ -192,3 +194,14 @@ def test_a_session_is_traded_through_prefect(stack: Stack) -> None:
     assert floor.count("analytics.performance_metrics", "strategy = 'portfolio'") >= 1
     summaries = "kind = 'daily_summary'"
     assert floor.count("notification.notifications", summaries) == 1
+
+
+def test_ctrl_c_leaves_no_process(stack: Stack) -> None:
+    # The last test here: nothing of the stack is needed any more.
+    run = stack.run
+    assert {"postgres", "valkey", "gateway"} <= set(left_of(run))
+    assert stack.supervisor is not None
+    stack.supervisor.send_signal(signal.SIGINT)
+    assert stack.supervisor.wait(60) == ExitCode.OK
+    assert not left_of(run)
+    assert stack.run.state == "stopped"

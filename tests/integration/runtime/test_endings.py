@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from reserved_ports import reserved_ports
-from stack import environment, left_of, running_stack
+from stack import environment, left_of
 
 from trading_system.runtime import run_file
 from trading_system.runtime.faults import ExitCode
@@ -28,17 +28,6 @@ def eventually(check: Callable[[], bool], seconds: float = 60) -> None:
 @pytest.fixture
 def read_run(tmp_path: Path) -> Iterator[Callable[[], Run | None]]:
     yield lambda: run_file.read(tmp_path / "data" / "run.json")
-
-
-def test_ctrl_c_leaves_no_process() -> None:
-    with running_stack("--speed", "60") as stack:
-        run = stack.run
-        assert {"postgres", "valkey", "gateway"} <= set(left_of(run))
-        assert stack.supervisor is not None
-        stack.supervisor.send_signal(signal.SIGINT)
-        assert stack.supervisor.wait(60) == ExitCode.OK
-        assert not left_of(run)
-        assert stack.run.state == "stopped"
 
 
 def test_a_detached_start_that_is_interrupted_leaves_no_process(
