@@ -9,6 +9,7 @@ from trading_system.clock import utc_now
 from trading_system.contracts.risk import TradingStateView
 from trading_system.errors import Forbidden
 from trading_system.vocabulary import TradingMode, TradingState
+from trading_web import market_hours
 from trading_web.cells import Cells, clock_cells, state_cells
 from trading_web.desk import Answer, Desk
 from trading_web.guards import SAFE_METHODS
@@ -79,6 +80,7 @@ class Shell:
         self.mode = desk.mode
         self.badge, self.watermark = MODE_WORDS[desk.mode]
         self.csrf = sessions.csrf_token(session)
+        self._desk = desk
         self._clock = desk.ask("clock", desk.services.execution.clock)
         self._state: Answer[TradingStateView] = desk.ask(
             "trading-state", desk.services.risk.trading_state
@@ -94,6 +96,13 @@ class Shell:
         """Market time, if the broker's clock is known and fresh."""
         clock = self._clock.value
         return None if clock is None or self._clock.stale else clock.now
+
+    @property
+    def closed(self) -> str:
+        """What prices are while the market rests: those of its last close; else ""."""
+        clock = None if self._clock.stale else self._clock.value
+        closed = market_hours.last_close(self._desk, clock)
+        return "" if closed is None else market_hours.closed_words(closed)
 
     @property
     def speed(self) -> float:

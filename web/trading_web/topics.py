@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from trading_web import formats
 from trading_web.cells import (
     Cells,
     account_cells,
@@ -12,6 +11,7 @@ from trading_web.cells import (
     state_cells,
 )
 from trading_web.desk import Desk
+from trading_web.market_hours import as_of
 
 
 class Reading(NamedTuple):
@@ -37,10 +37,11 @@ def read_portfolio(desk: Desk) -> Reading:
     positions = desk.ask("positions", desk.services.execution.positions)
     equity = account.value.equity if account.value else None
     cells = account_cells(account.value) | position_cells(positions.value or [], equity)
-    as_of = account.value.market_time if account.value else None
+    clock = desk.ask("clock", desk.services.execution.clock)
+    marked = account.value.market_time if account.value else None
     return Reading(
         cells,
-        f"as of {formats.clock_time(as_of)}" if as_of else "",
+        as_of(desk, None if clock.stale else clock.value, marked),
         account.problem or positions.problem,
     )
 

@@ -1,9 +1,13 @@
 """Each page with a market, without one, and with services that are silent."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from fake_services import a_market, empty, trading
+
+from trading_system.contracts.system import SessionView
+from trading_web.topics import read_portfolio
 
 pytestmark = pytest.mark.unit
 
@@ -372,3 +376,49 @@ async def test_an_order_that_is_unclear_says_for_how_long(open_browser):
     page = (await browser.get("/orders?tab=working")).text
     assert "Unclear for" in text_of(page)
     assert "HTTP 504. It counts as exposure" in page
+
+
+@pytest.mark.parametrize("path", ["/", "/risk"])
+async def test_while_the_market_rests_prices_are_those_of_the_last_close(
+    open_browser, path
+):
+    fake = trading()
+    clock = fake.answers["execution", "/clock"]
+    evening = clock.next_close + timedelta(hours=2)
+    fake.answers["ingestion", "/sessions"] = [
+        SessionView(day=close.date(), open=close - timedelta(hours=6.5), close=close)
+        for close in (clock.next_close - timedelta(days=1), clock.next_close)
+    ]
+    browser = open_browser(fake)
+    await browser.sign_in()
+    assert "Last close" not in (await browser.get(path)).text
+
+    closed = clock.model_copy(update={"now": evening, "is_open": False})
+    fake.answers["execution", "/clock"] = closed
+    page = (await browser.get(path)).text
+    assert "Last close 20 Nov 16:00 ET" in text_of(page)
+    assert 'data-state="stale"' not in page
+
+    # A tab that is open says the same, and asks for the sessions once a day.
+    fake.asked.clear()
+    assert read_portfolio(browser.app.state.desk).as_of == "Last close 20 Nov 16:00 ET"
+    assert ("ingestion", "/sessions") not in fake.asked
+
+
+async def test_symbols_that_the_newest_bar_is_missing_of_are_counted(open_browser):
+    fake = trading()
+    browser = open_browser(fake)
+    await browser.sign_in()
+    assert "missing" not in text_of((await browser.get("/")).text)
+
+    latest = fake.answers["ingestion", "/bars/latest"]
+    hour = timedelta(hours=1)
+    behind = [
+        bar.model_copy(update={"bar_end": bar.bar_end - hour}) for bar in latest[:2]
+    ]
+    fake.answers["ingestion", "/bars/latest"] = [*behind, *latest[2:-1]]
+    page = (await browser.get("/")).text
+    assert f"3 of {len(latest)} symbols missing from the bar that ended" in text_of(
+        page
+    )
+    assert '<a class="link" href="/data">3 of' in page

@@ -48,6 +48,14 @@ class Happening(NamedTuple):
     link: str
 
 
+class Gap(NamedTuple):
+    """Symbols that the newest bar is not there of."""
+
+    missing: int
+    symbols: int
+    bar_end: datetime
+
+
 @router.get("/")
 def read_portfolio(request: Request, desk: OnDesk, range: str = "1W") -> HTMLResponse:
     """Show account, positions, working orders and what happened last."""
@@ -58,6 +66,8 @@ def read_portfolio(request: Request, desk: OnDesk, range: str = "1W") -> HTMLRes
     orders = desk.ask("orders-40", lambda: services.execution.orders(limit=40))
     trades = desk.ask("trades-20", lambda: services.execution.trades(limit=20))
     outcomes = desk.ask("outcomes-20", lambda: services.risk.outcomes(limit=40))
+    universe = desk.ask("universe", services.ingestion.universe)
+    latest = desk.ask("latest-bars", services.ingestion.latest)
 
     @cache
     def cells() -> Cells:
@@ -79,9 +89,20 @@ def read_portfolio(request: Request, desk: OnDesk, range: str = "1W") -> HTMLRes
         activity_problem=lambda: trades.problem or outcomes.problem,
         welcomes=lambda: _welcomes(request, desk) and not trades.problem,
         trades=trades,
+        missing=lambda: _gap(universe.value or [], latest.value or []),
         range=range if range in RANGES else "1W",
         ranges=RANGES,
     )
+
+
+def _gap(universe: list[str], latest: list[BarView]) -> Gap | None:
+    """Return what is missing of the newest bar, None when all of it is there."""
+    if not universe or not latest:
+        return None
+    newest = max(bar.bar_end for bar in latest)
+    here = {bar.symbol for bar in latest if bar.bar_end == newest}
+    count = len(set(universe) - here)
+    return Gap(count, len(universe), newest) if count else None
 
 
 @router.post("/welcome/hide")
