@@ -36,6 +36,7 @@ from trading_risk.ports import Surroundings
 from trading_risk.repository import RiskTransaction
 from trading_system.contracts.risk import ComboLeg, OrderApproved, OrderDenied
 from trading_system.database import connection_lost
+from trading_system.logging import correlated
 from trading_system.vocabulary import Side as OrderSide
 from trading_system.vocabulary import order_id, outcome_id, plain
 
@@ -224,7 +225,9 @@ def _judge(
     except Exception as error:  # why: whatever fails here is a refusal with its reason
         if isinstance(error, SQLAlchemyError):
             raise
-        logger.exception("signal {} could not be judged", request.signal_id)
+        # Signals of a bar are answered together: each line says whose it is.
+        with correlated(request.correlation_id):
+            logger.exception("signal {} could not be judged", request.signal_id)
         return _Judgement(_failed(error), None)
     return _Judgement(evaluate(proposal, facts.limits, CHECKS), proposal)
 

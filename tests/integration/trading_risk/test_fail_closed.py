@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from loguru import logger
 from sqlalchemy.exc import DBAPIError
 
 from trading_core.money import BadNumber
@@ -91,10 +92,17 @@ def test_facts_that_cannot_be_gathered_are_a_denial(
     def breaks(*_: Any) -> Any:
         raise error
 
+    about: list[Any] = []
     monkeypatch.setattr(operations.proposals, "_quantity", breaks)
-    outcome = account.ask("AAPL")
+    listening = logger.add(lambda line: about.append(line.record["extra"]), level=40)
+    try:
+        outcome = account.ask("AAPL")
+    finally:
+        logger.remove(listening)
     assert outcome.outcome == "denied"
     assert str(error) in outcome.detail
+    # Signals that came together are logged each with the bar that it came from.
+    assert [line["correlation_id"] for line in about] == [outcome.correlation_id]
     assert len(account.events("risk.order_denied")) == 1
 
 
