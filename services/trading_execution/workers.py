@@ -2,6 +2,7 @@
 
 import queue
 from collections.abc import Sequence
+from uuid import UUID
 
 from trading_execution.operations import (
     combos,
@@ -17,6 +18,7 @@ from trading_execution.operations import (
 )
 from trading_execution.operations.desk import Desk
 from trading_execution.ports import StreamUpdate, TradeStream
+from trading_system.clock import monotonic
 from trading_system.contracts.execution import (
     OrderClosed,
     OrderFilled,
@@ -37,6 +39,13 @@ IN_SESSION, AFTER_HOURS = 60.0, 600.0
 """Seconds between two reconciliations."""
 
 MOST_AT_ONCE = 100
+
+LISTENED = 20.0
+"""Seconds between two looks at open orders while the stream stands: a mute one would
+hide their end until the next comparison, after hours for ten minutes."""
+
+UNDER_WAY = 2.0
+"""Seconds that a message of the stream may be on its way."""
 
 ORDERS_FIRST = 0.5
 """Seconds that booking waits for orders that are being handed over."""
@@ -108,6 +117,8 @@ class Booking:
         self._desk = desk
         self._stream = stream
         self._updates: queue.SimpleQueue[StreamUpdate] = queue.SimpleQueue()
+        self._look_at = monotonic() + LISTENED
+        self._unheard: set[UUID] = set()
 
     def listen(self, booker: Worker, comparer: Worker) -> None:
         """Begin to hear the stream: a message is booked, a connection compared."""
@@ -142,6 +153,20 @@ class Booking:
                 resolve.follow(desk)
             if desk.lockstep:
                 fills.catch_up_activities(desk)
+        elif monotonic() >= self._look_at:
+            self._look_for_what_was_not_told()
+
+    def _look_for_what_was_not_told(self) -> None:
+        """Believe the broker's record where the stream keeps silent about an order."""
+        moved = resolve.moved_on(self._desk)
+        silent = [each for each in moved if each[0].order_id in self._unheard]
+        for row, seen in silent:
+            resolve.refresh(self._desk, row, seen)
+        if silent:
+            self._desk.on_deaf_stream()
+        self._unheard = set() if silent else {row.order_id for row, _ in moved}
+        pause = UNDER_WAY if self._unheard else LISTENED
+        self._look_at = monotonic() + pause
 
     def pending(self) -> bool:
         """Say whether the broker may have told, or know, what is not booked."""

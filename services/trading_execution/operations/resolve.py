@@ -89,28 +89,34 @@ def refresh(desk: Desk, row: Order, seen: BrokerOrder | None) -> bool:
         return order.closed_at is not None
 
 
+def moved_on(desk: Desk) -> list[tuple[Order, BrokerOrder | None]]:
+    """Return the orders at the broker that are not where we think, as it has them."""
+    with desk.database.read_only() as tx:
+        rows = tx.orders.with_status(desk.account_id, AT_BROKER)
+    if not rows:
+        return []
+    open_there = {seen.broker_order_id: seen for seen in desk.broker.open_orders()}
+    moved: list[tuple[Order, BrokerOrder | None]] = []
+    for row in rows:
+        assert row.broker_order_id is not None
+        seen = open_there.get(row.broker_order_id)
+        if seen is None:
+            moved.append((row, desk.broker.order(row.broker_order_id)))
+        elif seen.filled_quantity != row.filled_quantity:
+            moved.append((row, seen))
+    return moved
+
+
 def follow(desk: Desk) -> int:
     """Ask where the orders at the broker are; return how many had moved on.
 
     For when the stream cannot be waited for: it is away, or market time stands still
     until everything is known.
     """
-    with desk.database.read_only() as tx:
-        rows = tx.orders.with_status(desk.account_id, AT_BROKER)
-    if not rows:
-        return 0
-    open_there = {seen.broker_order_id: seen for seen in desk.broker.open_orders()}
-    moved = 0
-    for row in rows:
-        assert row.broker_order_id is not None
-        seen = open_there.get(row.broker_order_id)
-        if seen is None:
-            seen = desk.broker.order(row.broker_order_id)
-        elif seen.filled_quantity == row.filled_quantity:
-            continue
+    moved = moved_on(desk)
+    for row, seen in moved:
         refresh(desk, row, seen)
-        moved += 1
-    return moved
+    return len(moved)
 
 
 def _looked_up(

@@ -128,6 +128,22 @@ def test_an_order_that_ended_unheard_is_followed_in_lockstep(
     assert bench.status(approved) == "EXPIRED"
 
 
+def test_an_order_whose_end_a_mute_stream_hid_is_asked_for(
+    bench: "Bench", stream: "FakeStream", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for pause in ("LISTENED", "UNDER_WAY"):
+        monkeypatch.setattr(f"trading_execution.workers.{pause}", 0.0)
+    loops = {each.name: each for each in workers(bench.desk, stream)}
+    approved = bench.approve()
+    run(loops)
+    bench.broker.end(bench.client_id(approved), OrderStatus.EXPIRED)
+    # The message may be on its way: it is waited for, once.
+    loops["book"]._work()
+    assert (bench.status(approved), stream.suspected) == ("ACCEPTED", 0)
+    loops["book"]._work()
+    assert (bench.status(approved), stream.suspected) == ("EXPIRED", 1)
+
+
 def test_what_cannot_move_does_not_keep_the_market_waiting(
     bench: "Bench", loops: dict[str, Worker]
 ) -> None:
