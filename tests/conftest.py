@@ -15,11 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-import psycopg2.errors
 import pytest
 from reserved_ports import reserved_ports
 
-from trading_system.clock import monotonic, sleep
 from trading_system.runtime import databases, migrate, urls
 from trading_system.runtime.postgres import PostgresServer, server_account
 from trading_system.runtime.valkey import ValkeyServer
@@ -87,7 +85,7 @@ def database_template(postgres_url: str) -> Iterator[str]:
     databases.ensure_database(postgres_url, name)
     migrate.upgrade(urls.with_database(postgres_url, name))
     yield name
-    drop_database(postgres_url, name)
+    databases.drop_database(postgres_url, name)
 
 
 @pytest.fixture(scope="session")
@@ -109,7 +107,7 @@ def new_database(
         url = urls.with_database(postgres_url, name)
         databases.admit_roles(url, databases.SERVICE_ROLES)
         yield url
-        drop_database(postgres_url, name)
+        databases.drop_database(postgres_url, name)
 
     return made
 
@@ -133,17 +131,3 @@ def service_database_url(database_url: str) -> Callable[[str], str]:
         return urls.with_user(database_url, role, ROLE_PASSWORD)
 
     return url_of
-
-
-def drop_database(owner: str, name: str) -> None:
-    deadline = monotonic() + 30
-    with databases.connected(owner) as connection, connection.cursor() as cursor:
-        while True:
-            try:
-                cursor.execute(f'drop database if exists "{name}" with (force)')
-                return
-            except psycopg2.errors.InsufficientPrivilege:
-                # The server's own vacuum is in it, which only a superuser may end.
-                if monotonic() > deadline:
-                    raise
-                sleep(0.2)

@@ -132,9 +132,7 @@ class Servers:
 
     def drop_database(self, name: str) -> None:
         """Remove a seed's database."""
-        with databases.connected(self.owner_url) as connection:
-            with connection.cursor() as cursor:
-                cursor.execute(f'drop database if exists "{name}" with (force)')
+        databases.drop_database(self.owner_url, name)
 
     def stop(self) -> None:
         """Stop both."""

@@ -123,6 +123,9 @@ class Store:
             self._kept.take(_Rows(facts, accounts, orders, list(activities)))
             self._unflushed = lines
         self._commit()
+        named = self._connection.execute("select account, client_order_id from orders")
+        self._names = {hash(name) for name in named}
+        """Of every order: who has none of these is new, and SQLite need not be asked."""
 
     def close(self) -> None:
         """Have everything in the database, and close the files."""
@@ -144,7 +147,9 @@ class Store:
             added.accounts[account.id] = orjson.dumps(account.record())
         for order in changes.orders.values():
             added.orders[order.id] = _order_row(order)
-            added.names.add((order.account, order.client_order_id))
+            name = order.account, order.client_order_id
+            added.names.add(name)
+            self._names.add(hash(name))
         for account_id, time, sequence, body in changes.activities:
             kind = body["activity_type"]
             row = (body["id"], account_id, kind, time, sequence, orjson.dumps(body))
@@ -227,6 +232,8 @@ class Store:
         written.
         """
         name = account, client_order_id
+        if hash(name) not in self._names:
+            return False
         if name in self._kept.names:
             return True
         if self._added is not None and name in self._added.names:

@@ -1,9 +1,11 @@
 """Databases and roles on a PostgreSQL server, ours or the user's own."""
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import psycopg2
+import psycopg2.errors
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
@@ -80,6 +82,22 @@ def ensure_database(owner: str, name: str, role: str | None = None) -> None:
             )
             statement += sql.SQL(" owner {}").format(sql.Identifier(role))
         cursor.execute(statement)
+
+
+def drop_database(owner: str, name: str, patience: float = 30.0) -> None:
+    """Remove a database and whoever is connected to it, if it is there."""
+    statement = sql.SQL("drop database if exists {} with (force)")
+    deadline = time.monotonic() + patience
+    with connected(owner) as connection, connection.cursor() as cursor:
+        while True:
+            try:
+                cursor.execute(statement.format(sql.Identifier(name)))
+                return
+            except psycopg2.errors.InsufficientPrivilege:
+                # The server's own vacuum is in it, which only a superuser may end.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
 
 
 def admit_roles(database: str, roles: Iterable[str]) -> None:
