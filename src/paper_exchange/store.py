@@ -125,7 +125,7 @@ class Store:
         self._commit()
         named = self._connection.execute("select account, client_order_id from orders")
         self._names = {hash(name) for name in named}
-        """Of every order: who has none of these is new, and SQLite need not be asked."""
+        """Of all orders: what has none of these is new, and SQLite is not asked."""
 
     def close(self) -> None:
         """Have everything in the database, and close the files."""
