@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from trading_chaos.cell import Cell
 
 UNCLEAR = {
-    "unclear orders": "select count(*) from execution.orders"
-    " where status in ('READY', 'SUBMITTING', 'UNKNOWN')",
     "unheard signals": "select count(*) from shared.events e"
     " where e.topic = 'strategy.signal_generated' and not exists (select"
     " from risk_management.risk_outcomes o"
@@ -26,8 +24,13 @@ UNCLEAR = {
     "unheard approvals": "select count(*) from risk_management.risk_outcomes o"
     " where o.order_id is not null and not exists (select from execution.orders e"
     " where e.order_id = o.order_id)",
+    "unclear orders": "select count(*) from execution.orders"
+    " where status in ('READY', 'SUBMITTING', 'UNKNOWN')",
 }
-"""What must be zero before the market may close."""
+"""What must be zero before the market may close, in the order of the chain.
+
+Each is asked by itself: what one is found to have passed on, the next one has.
+"""
 
 HEARD = {
     "execution": ("risk.order_approved", "risk.trading_state_changed"),
@@ -58,10 +61,10 @@ def unended(listener: str) -> dict[str, str]:
         for who in ("execution", "risk", listener)
     }
     return {
-        "orders that have not ended": "select count(*) from execution.orders"
-        " where closed_at is null",
         "staged events": "select count(*) from shared.event_staging",
         **unread,
+        "orders that have not ended": "select count(*) from execution.orders"
+        " where closed_at is null",
     }
 
 
