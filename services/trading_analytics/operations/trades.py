@@ -27,16 +27,23 @@ def follow_round_trips(
     traded = tx.books.executions(strategy, symbol)
     by_trade = {str(one.trade_id): one for one in traded}
     all_known = tx.results.round_trips_in(strategy, symbol)
-    changed = 0
-    for trip in round_trips(one.execution for one in traded):
-        first = by_trade[trip.entry_reference].trade_id
-        known = all_known.get(_identity(strategy, first))
+    trips = {
+        _identity(strategy, by_trade[trip.entry_reference].trade_id): trip
+        for trip in round_trips(one.execution for one in traded)
+    }
+    # An execution that is booked late may lie before those that are known: the trip
+    # begins with it now, and what began with the second one is no trip.
+    others = [row for key, row in all_known.items() if key not in trips]
+    told = {row.exit_time for row in others if row.exit_time is not None}
+    changed = tx.results.drop_round_trips(others)
+    for key, trip in trips.items():
+        known = all_known.get(key)
         if known is not None and not again and _is_settled(known, trip):
             continue
         row = _row(tx, feed, strategy, trip, by_trade)
         was_open = known is None or known.exit_time is None
         changed += tx.results.put(row)
-        if was_open and trip.closed_at is not None:
+        if was_open and trip.closed_at is not None and trip.closed_at not in told:
             tx.publish(
                 RoundTripClosed(
                     round_trip_id=row.round_trip_id,

@@ -1,5 +1,6 @@
 """What analytics found: rows that are written again only when they differ."""
 
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -125,6 +126,12 @@ class Results:
     def round_trip(self, round_trip_id: UUID) -> RoundTripRow | None:
         """Return a round trip, or None."""
         return self._session.get(RoundTripRow, round_trip_id)
+
+    def drop_round_trips(self, rows: Sequence[RoundTripRow]) -> int:
+        """Remove what is no round trip any more; return how many there were."""
+        for row in rows:
+            self._session.delete(row)
+        return len(rows)
 
     def round_trips_in(self, strategy: str, symbol: str) -> dict[UUID, RoundTripRow]:
         """Return a strategy's round trips in a symbol, by their ids."""

@@ -58,6 +58,27 @@ def test_a_close_is_told_once_however_often_it_is_followed(books: Books) -> None
     assert D(told["net_pnl"]) == D(-10)
 
 
+def test_a_trip_begins_with_its_earliest_execution_however_late_that_is_booked(
+    books: Books,
+) -> None:
+    books.fill("buy", "10", "100", at(MONDAY, 16))
+    books.follow()
+    first = books.fill("buy", "5", "99", at(MONDAY, 15))
+    books.follow()
+    (opened,) = books.rows("round_trips")
+    assert (opened["quantity"], opened["entry_order_id"]) == (15, str(first))
+
+    books.fill("sell", "15", "101", at(MONDAY, 17))
+    books.follow()
+    earlier = books.fill("buy", "2", "98", at(MONDAY, 14))
+    books.fill("sell", "2", "101", at(MONDAY, 17))
+    books.follow()
+    (closed,) = books.rows("round_trips")
+    assert (closed["quantity"], closed["entry_order_id"]) == (17, str(earlier))
+    # It ended when it was told to have ended: nobody hears of it twice.
+    assert len(books.events("round_trip_closed")) == 1
+
+
 def test_a_sale_beyond_flat_ends_one_trip_and_begins_the_next(books: Books) -> None:
     books.fill("buy", "10", "100", at(MONDAY, 15))
     books.fill("sell", "30", "110", at(MONDAY, 16), fees="0.30")
