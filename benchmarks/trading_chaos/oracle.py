@@ -179,8 +179,8 @@ def judge(cell: "Cell", listener: str) -> Judgement:
 
 
 def _struck(tape: Tape) -> Counter[str]:
-    """Count the requests that a fault struck; their lines go by the fault's kind."""
-    return Counter(line["kind"] for line in tape.lines if "probability" in line)
+    """Count what each fault of the menu struck."""
+    return Counter(line["fault"] for line in tape.of("fault"))
 
 
 def _rows(connection: Connection, query: str) -> list[Any]:
@@ -436,16 +436,20 @@ def _no_entry_leaves_after_a_halt(tape: Tape) -> Iterator[str]:
 
     A call whose arrival the broker put off had left before; each may land later.
     """
-    halted, entries, put_off = False, 0, 0
+    halted, entries, put_off, marks = False, 0, 0, 0
     for line in tape.lines:
-        if line["kind"] == "print" and line["symbol"] == MARK:
+        if line["kind"] == "price" and line["symbol"] == MARK:
             halted, entries = line["value"] == HALTED, 0
-        elif line["kind"] == "hang_before_accepting":
-            put_off += 1
+            marks += 1
+        elif line["kind"] == "fault":
+            put_off += line["fault"] == "hang_before_accepting"
         elif halted and line["kind"] == "order" and line["event"] == "pending_new":
             entries += line["side"] == "buy"
             if entries > UNDER_WAY + put_off:
                 yield f"{entries} entries were taken after a halt, at {line['time']}"
+    # The end of the disturbance is marked in each seed: without, nothing was judged.
+    if not marks:
+        yield "no mark of a halt or of its end is on the tape"
 
 
 def _log_is_whole(connection: Connection, listener: str) -> Iterator[str]:
