@@ -129,7 +129,7 @@ def test_a_half_open_connection_is_given_up_and_what_it_swallowed_is_booked(
     approved, before = resting(stack, "NVDA"), connections(stack)
     stack.control("faults", kind="stream_half_open", count=1)
     executed(stack, approved)
+    # For a look at open orders, or for pings without an answer, whichever came first.
     wait_for_connection(stack, before)
-    assert "trade stream lost" in stack.service.log.read_text()
     assert told_of(stack, approved) == ["activities"]
     stack.assert_books_equal_the_tape()
