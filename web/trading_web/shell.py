@@ -1,6 +1,7 @@
 """What every page has around it: mode, market clock, trading state, sign-in."""
 
 from datetime import datetime
+from functools import cached_property
 from typing import Annotated, Final, cast
 
 from fastapi import Depends, Request
@@ -97,7 +98,7 @@ class Shell:
         clock = self._clock.value
         return None if clock is None or self._clock.stale else clock.now
 
-    @property
+    @cached_property
     def closed(self) -> str:
         """What prices are while the market rests: those of its last close; else ""."""
         clock = None if self._clock.stale else self._clock.value

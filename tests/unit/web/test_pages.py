@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 
+import httpx
 import pytest
 from fake_services import a_market, empty, trading
 
@@ -403,6 +404,28 @@ async def test_while_the_market_rests_prices_are_those_of_the_last_close(
     fake.asked.clear()
     assert read_portfolio(browser.app.state.desk).as_of == "Last close 20 Nov 16:00 ET"
     assert ("ingestion", "/sessions") not in fake.asked
+
+
+async def test_a_page_asks_for_the_last_close_once_also_when_nobody_answers(
+    open_browser,
+):
+    fake, asked = trading(), []
+    clock = fake.answers["execution", "/clock"]
+    evening = clock.next_close + timedelta(hours=2)
+    closed = clock.model_copy(update={"now": evening, "is_open": False})
+    fake.answers["execution", "/clock"] = closed
+
+    def away(query):
+        asked.append(dict(query))
+        raise httpx.ReadTimeout("no answer")
+
+    fake.answers["ingestion", "/sessions"] = away
+    browser = open_browser(fake)
+    await browser.sign_in()
+    asked.clear()
+    # An answer that does not come holds a page up: once, not for all of its prices.
+    assert "Last close" not in (await browser.get("/")).text
+    assert len(asked) == 1
 
 
 async def test_symbols_that_the_newest_bar_is_missing_of_are_counted(open_browser):
