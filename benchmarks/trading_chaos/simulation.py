@@ -10,12 +10,13 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID
 
 from loguru import logger
@@ -32,6 +33,7 @@ from trading_execution.domain.order_status import (
     OrderStatus,
 )
 from trading_execution.operations import (
+    desk,
     evidence,
     fills,
     ledger,
@@ -210,6 +212,7 @@ class Account:
         self.store = Store()
         self.broker = FakeBroker(self.dice)
         self.now = BEGIN
+        self.clock_is_off = timedelta(0)
         self.epoch = 1
         self.approved = 0
         self.seed = seed
@@ -217,6 +220,7 @@ class Account:
         self.desk: Any = SimpleNamespace(
             account_id=ACCOUNT,
             patience=PATIENCE,
+            unclear=desk.Unclear(),
             killed=False,
             fills_due=SimpleNamespace(set=lambda: None),
             ask_for_fills=lambda: None,
@@ -232,6 +236,7 @@ class Account:
             (self._want_canceled, 1),
             (self._cancel, 2),
             (self._halt, 1),
+            (self._jump, 1),
             (self._die, 1),
         )
 
@@ -376,10 +381,13 @@ class Account:
 
     def _look_up(self) -> None:
         """Ask the broker about each order whose fate is unclear."""
-        for row in self._with(*UNSETTLED):
-            claimed_now = row.status == OrderStatus.SUBMITTING
-            if claimed_now and row.epoch == self.epoch:
-                continue
+        rows: list[Any] = [
+            row
+            for row in self._with(*UNSETTLED)
+            if row.status == OrderStatus.UNKNOWN or row.epoch != self.epoch
+        ]
+        self.desk.unclear.are(rows)
+        for row in rows:
             seen = self.broker.look(row.client_order_id, self.now)
             resolve._looked_up(self.tx, self.desk, row, seen, self.now)
 
@@ -403,10 +411,15 @@ class Account:
         states = ("ACTIVE", "ACTIVE", "REDUCING", "HALTED", "nonsense")
         self.store.state = self.dice.choice(states)
 
+    def _jump(self) -> None:
+        """Set the machine's clock; the market's and the one that never jumps go on."""
+        self.clock_is_off = timedelta(seconds=self.dice.choice((-60, 0, 60, 3600)))
+
     def _die(self) -> None:
         """Lose everything that was not committed: messages, and answers under way."""
         self.epoch += 1
         self.broker.told.clear()
+        self.desk.unclear = desk.Unclear()
 
     # The end ----------------------------------------------------------------------
 
@@ -414,7 +427,8 @@ class Account:
         """Let recovery work without further trouble, and close the day."""
         self.epoch += 1
         self.store.state = "ACTIVE"
-        for _ in range(12):
+        # Sent again while its reason holds, and then patience once more.
+        for _ in range(16):
             self._pass(120)
             self._give_up_late()
             self._look_up()
@@ -586,15 +600,18 @@ def _reachable(old: OrderStatus, new: OrderStatus) -> bool:
 @contextmanager
 def virtual_time(account: Account) -> Iterator[None]:
     """Have the operations read the simulation's clock for the machine's."""
-    modules: list[Any] = [submit, resolve, orders, evidence, ledger]
-    before = [module.utc_now for module in modules]
-    try:
-        for module in modules:
-            module.utc_now = lambda: account.now
+
+    def utc_now() -> datetime:
+        return account.now + account.clock_is_off
+
+    def uptime() -> float:
+        return (account.now - BEGIN).total_seconds()
+
+    with ExitStack() as stack:
+        for module in (submit, resolve, orders, evidence, ledger):
+            stack.enter_context(patch.object(module, "utc_now", utc_now))
+        stack.enter_context(patch.object(desk, "monotonic", uptime))
         yield
-    finally:
-        for module, was in zip(modules, before, strict=True):
-            module.utc_now = was
 
 
 def run_seed(seed: int) -> tuple[int, str | None]:

@@ -24,7 +24,11 @@ class Next(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long an answer may take to become visible, in machine time."""
+    """How long an answer may take to become visible.
+
+    Seconds of a clock that never jumps: the machine's may be set forward while a call
+    still hangs at the broker.
+    """
 
     before_again: timedelta = timedelta(seconds=60)
     before_expiry: timedelta = timedelta(minutes=10)
@@ -35,22 +39,23 @@ class Patience:
 class Silence:
     """An order that the broker did not know when it was asked.
 
-    `misses` counts such answers, the last one included. `refused` says that the last
-    attempt was answered with a refusal.
+    `misses` counts such answers, the last one included; `lasted` is for how long this
+    process has known the attempt to be unclear, which is never longer than the attempt
+    is old. `refused` says that the last attempt was answered with a refusal.
     """
 
     misses: int
-    since_claim: timedelta
+    lasted: timedelta
     may_still_leave: bool
     refused: bool
 
 
 def after_silence(silence: Silence, patience: Patience) -> Next:
     """Return what to do next."""
-    if silence.misses < patience.misses or silence.since_claim < patience.before_again:
+    if silence.misses < patience.misses or silence.lasted < patience.before_again:
         return Next.WAIT
     if silence.refused:
         return Next.REJECT
     if silence.may_still_leave:
         return Next.SEND_AGAIN
-    return Next.EXPIRE if silence.since_claim >= patience.before_expiry else Next.WAIT
+    return Next.EXPIRE if silence.lasted >= patience.before_expiry else Next.WAIT

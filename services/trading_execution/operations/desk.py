@@ -1,13 +1,14 @@
 """What the workers trade with: the database, the broker, the market's clock."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 from trading_execution.domain.lookup import Patience
+from trading_execution.models import Order
 from trading_execution.operations.lease import Lease
 from trading_execution.ports import Broker, BrokerContract
 from trading_execution.repository import ExecutionTransaction
@@ -65,6 +66,28 @@ class Trust:
         return self._clean_at is not None and monotonic() - self._clean_at <= TRUST
 
 
+class Unclear:
+    """Since when this process has known which attempts are without an answer.
+
+    A process that starts begins to count anew: its patience only grows by that.
+    """
+
+    def __init__(self) -> None:
+        self._since: dict[tuple[UUID, int], float] = {}
+
+    def are(self, orders: Iterable[Order]) -> None:
+        """Take note of all the orders whose last attempt is unclear now."""
+        now = monotonic()
+        attempts = ((order.order_id, order.attempts) for order in orders)
+        self._since = {each: self._since.get(each, now) for each in attempts}
+
+    def lasted(self, order: Order) -> timedelta:
+        """Return for how long the order's last attempt has been known as unclear."""
+        now = monotonic()
+        since = self._since.get((order.order_id, order.attempts), now)
+        return timedelta(seconds=now - since)
+
+
 @dataclass
 class Desk:
     """Everything the workers of one execution process share.
@@ -83,6 +106,7 @@ class Desk:
     contract: BrokerContract | None = None
     recheck: timedelta = timedelta(seconds=5)
     trust: Trust = field(default_factory=Trust)
+    unclear: Unclear = field(default_factory=Unclear)
     booking: threading.Lock = field(default_factory=threading.Lock)
     """Held by whoever writes what the broker said; never while the broker is asked."""
     submitting: threading.Lock = field(default_factory=threading.Lock)

@@ -27,7 +27,8 @@ def resolve_unknown(desk: Desk) -> tuple[int, int]:
     Returns how many were looked at and how many became clear.
     """
     with desk.database.read_only() as tx:
-        rows = tx.orders.unresolved(desk.account_id, desk.epoch, utc_now() - CALL_TIME)
+        rows = tx.orders.unresolved(desk.account_id, desk.epoch, utc_now(), CALL_TIME)
+    desk.unclear.are(rows)
     if not rows:
         return 0, 0
     # A lookup that fails to find counts only while the broker answers at all.
@@ -155,12 +156,11 @@ def _has_its_place(tx: ExecutionTransaction, order: Order) -> bool:
 def _concluded(
     tx: ExecutionTransaction, desk: Desk, order: Order, now: datetime
 ) -> bool:
-    assert order.claimed_at is not None
     state = state_in_force(tx.trading_state(desk.account_id), desk.killed)
     attempt = tx.orders.attempt(order)
     silence = Silence(
         misses=order.misses,
-        since_claim=utc_now() - order.claimed_at,
+        lasted=desk.unclear.lasted(order),
         may_still_leave=(
             now <= order.valid_until
             and order.cancel_requested_at is None

@@ -1,7 +1,7 @@
 """Queries of orders, their attempts and their history."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from functools import cache
 from typing import NamedTuple, cast
@@ -12,8 +12,10 @@ from sqlalchemy import (
     Select,
     Table,
     and_,
+    between,
     bindparam,
     func,
+    not_,
     or_,
     select,
     true,
@@ -212,9 +214,14 @@ class Orders:
         return list(self._session.scalars(_OVERDUE, values))
 
     def unresolved(
-        self, account_id: str, epoch: int, claimed_before: datetime
+        self, account_id: str, epoch: int, now: datetime, call_time: timedelta
     ) -> list[Order]:
-        """Return orders to look up: UNKNOWN, or claimed by a call that is over."""
+        """Return orders to look up: UNKNOWN, or claimed by a call that is over.
+
+        A claim of the future was made before the clock was set back: it is looked up
+        too, which does no harm to a call that is still under way.
+        """
+        under_way = between(Order.claimed_at, now - call_time, now + call_time)
         return list(
             self._session.scalars(
                 select(Order)
@@ -224,9 +231,7 @@ class Orders:
                         Order.status == OrderStatus.UNKNOWN,
                         and_(
                             Order.status == OrderStatus.SUBMITTING,
-                            or_(
-                                Order.epoch != epoch, Order.claimed_at < claimed_before
-                            ),
+                            or_(Order.epoch != epoch, not_(under_way)),
                         ),
                     ),
                 )

@@ -404,6 +404,13 @@ class Bench:
             order=approved.order_id,
         )
 
+    def wait(self, **long: float) -> None:
+        """Look up what is unclear, and let it have been unclear for so long."""
+        self.resolve()
+        since = self.desk.unclear._since
+        for attempt in since:
+            since[attempt] -= timedelta(**long).total_seconds()
+
     def submit(self) -> int:
         return submit.submit_ready(self.desk)
 

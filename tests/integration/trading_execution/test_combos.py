@@ -210,10 +210,11 @@ def test_a_leg_that_turns_up_late_is_taken_back_too(bench: "Bench") -> None:
     late = bench.client_id(legs[1])
     bench.broker.hidden.add(late)
     bench.sql(
-        "update execution.orders set claimed_at = claimed_at - interval '2 hours',"
-        " cancel_requested_at = now(), cancel_reason = 'test' where order_id = :order",
+        "update execution.orders set cancel_requested_at = now(),"
+        " cancel_reason = 'test' where order_id = :order",
         order=legs[1].order_id,
     )
+    bench.wait(hours=2)
     bench.resolve()
     assert bench.status(legs[1]) == "EXPIRED"
     bench.advance()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from trading_execution.operations import orders, resolve
+from trading_execution.operations import orders, resolve, submit
 from trading_system.errors import Conflict, Unavailable
 from trading_system.vocabulary import Side
 
@@ -143,10 +143,7 @@ def test_silence_past_all_patience_expires_the_order_softly(bench: "Bench") -> N
     bench.broker.hidden.add(bench.client_id(approved))
     bench.submit()
     bench.broker.now += timedelta(hours=3)
-    bench.sql(
-        "update execution.orders set claimed_at = claimed_at - interval '2 hours'"
-        " where account_id = :account"
-    )
+    bench.wait(hours=2)
     bench.resolve()
     assert bench.status(approved) == "EXPIRED"
     # It had reached the broker after all: the fill is booked, the symbol stopped.
@@ -160,6 +157,54 @@ def test_silence_past_all_patience_expires_the_order_softly(bench: "Bench") -> N
     again = bench.approve(order.symbol, valid_until=OPEN + timedelta(hours=5))
     bench.submit()
     assert bench.status(again) == "READY"
+
+
+def test_a_clock_set_forward_does_not_end_the_patience_for_an_answer(
+    bench: "Bench",
+) -> None:
+    bench.broker.script = ["accept and lose the answer"]
+    approved = bench.approve()
+    bench.broker.hidden.add(bench.client_id(approved))
+    bench.submit()
+    bench.broker.now += timedelta(hours=3)
+    # All that the machine's clock would say: claimed and asked for long ago.
+    bench.sql(
+        "update execution.orders set claimed_at = claimed_at - interval '1 day',"
+        " last_miss_at = now() - interval '1 day' where account_id = :account"
+    )
+    bench.resolve()
+    bench.resolve()
+    assert bench.status(approved) == "UNKNOWN"
+    bench.wait(hours=2)
+    bench.resolve()
+    assert bench.status(approved) == "EXPIRED"
+
+
+def test_a_clock_set_back_does_not_hide_a_claim_without_an_answer(
+    bench: "Bench",
+) -> None:
+    approved = bench.approve()
+    # Claimed, and what became of the call could not be recorded.
+    submit.claim(bench.desk)
+    assert bench.resolve() == (0, 0)
+    bench.sql(
+        "update execution.orders set claimed_at = now() + interval '1 hour'"
+        " where account_id = :account"
+    )
+    assert bench.resolve() == (1, 1)
+    assert bench.status(approved) == "READY"
+
+
+def test_patience_begins_anew_with_each_attempt(bench: "Bench") -> None:
+    bench.broker.script = ["lose", "lose"]
+    approved = bench.approve()
+    bench.submit()
+    bench.wait(hours=2)
+    assert bench.status(approved) == "READY"
+    bench.submit()
+    bench.broker.now += timedelta(hours=3)
+    bench.resolve()
+    assert bench.status(approved) == "UNKNOWN"
 
 
 def test_a_late_order_that_was_never_attempted_is_not_sent(bench: "Bench") -> None:
@@ -222,10 +267,7 @@ def test_a_halt_between_claim_and_call_withholds_the_rest_of_the_batch(
     assert len(bench.broker.calls) == 1
     # Past all patience it ends, and says what kept it.
     bench.broker.now += timedelta(hours=3)
-    bench.sql(
-        "update execution.orders set claimed_at = claimed_at - interval '2 hours'"
-        " where account_id = :account"
-    )
+    bench.wait(hours=2)
     bench.resolve()
     ended = [bench.order(order) for order in approved[1:]]
     assert [order.status for order in ended] == ["EXPIRED", "EXPIRED"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from trading_chaos import simulation
 from trading_execution.domain.lookup import Next
 from trading_execution.domain.order_status import UNSETTLED, OrderStatus
 from trading_execution.operations import (
+    desk,
     evidence,
     fills,
     ledger,
@@ -83,12 +85,21 @@ def gap_ignored(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(fills, "book", blind)
 
 
+def patient_by_the_clock(patch: pytest.MonkeyPatch) -> None:
+    def by_the_clock(self: Any, order: Any) -> timedelta:
+        age: timedelta = resolve.utc_now() - order.claimed_at
+        return age
+
+    patch.setattr(desk.Unclear, "lasted", by_the_clock)
+
+
 DEFECTS = (
     uncounted,
     rejected_from_silence,
     not_sent_after_an_attempt,
     booked_twice,
     gap_ignored,
+    patient_by_the_clock,
 )
 
 
