@@ -141,6 +141,9 @@ def _crashes(dice: random.Random, number: int, cancels: bool) -> list[str]:
             together["after_cancel"] = None
         counts = [f"{each}:{dice.choice((1, 1, 2))}" for each in together]
         starts.append(",".join(counts))
+    if cancels:
+        # Beside other points it is hardly ever the first to be met.
+        starts.insert(dice.randint(0, number // 2), "after_cancel:1")
     for place in (0, number):
         often = f"{dice.choice(OFTEN)}:{dice.choice((1, 3))}"
         starts.insert(min(place, dice.randint(0, number)), often)
