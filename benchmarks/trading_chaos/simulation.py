@@ -386,7 +386,7 @@ class Account:
             for row in self._with(*UNSETTLED)
             if row.status == OrderStatus.UNKNOWN or row.epoch != self.epoch
         ]
-        self.desk.unclear.are(rows)
+        self.desk.unclear.note(rows)
         for row in rows:
             seen = self.broker.look(row.client_order_id, self.now)
             resolve._looked_up(self.tx, self.desk, row, seen, self.now)

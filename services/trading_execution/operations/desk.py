@@ -75,7 +75,7 @@ class Unclear:
     def __init__(self) -> None:
         self._since: dict[tuple[UUID, int], float] = {}
 
-    def are(self, orders: Iterable[Order]) -> None:
+    def note(self, orders: Iterable[Order]) -> None:
         """Take note of all the orders whose last attempt is unclear now."""
         now = monotonic()
         attempts = ((order.order_id, order.attempts) for order in orders)

@@ -28,7 +28,7 @@ def resolve_unknown(desk: Desk) -> tuple[int, int]:
     """
     with desk.database.read_only() as tx:
         rows = tx.orders.unresolved(desk.account_id, desk.epoch, utc_now(), CALL_TIME)
-    desk.unclear.are(rows)
+    desk.unclear.note(rows)
     if not rows:
         return 0, 0
     # A lookup that fails to find counts only while the broker answers at all.
