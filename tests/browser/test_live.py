@@ -1,5 +1,6 @@
 """Values that move without a reload, and what happens when they cannot."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -196,6 +197,40 @@ def test_a_chart_is_moved_by_keys_and_another_range_is_a_click(serve, look):
     )
     assert page.url.endswith("tf=1d")
     assert not tab.faults
+
+
+def test_a_phone_shows_all_of_the_range_that_was_picked(serve, look):
+    fake = trading()
+    hourly = fake.answers["execution", "/equity"]
+    fake.answers["execution", "/equity"] = [
+        point.model_copy(update={"market_time": point.market_time - before})
+        for point in hourly
+        for before in (timedelta(minutes=20), timedelta(0))
+    ]
+    tab = look(serve(fake), width=360)
+    page = tab.open("/")
+    page.wait_for_function("() => document.querySelector('.plot')?.layout?.meta")
+    points, view = page.evaluate(
+        "() => { const plot = document.querySelector('.plot');"
+        " return [plot.data[0].x.length, plot.layout.xaxis.range]; }"
+    )
+    # A phone has room for 42 candles; a line is not cut for that.
+    assert points > 42
+    assert view[0] <= 0 <= points - 1 <= view[1]
+    assert not tab.faults
+
+
+def test_a_number_on_a_phone_stays_on_one_line(serve, look):
+    tab = look(serve(trading()), width=360)
+    page = tab.open("/")
+    total = page.locator("table.cards tfoot td.num > *").last
+    total.evaluate("(cell) => { cell.textContent = '−$12,499.48'; }")
+    lines = "(cell) => cell.getClientRects().length"
+    style = (
+        "(cell) => cell.offsetHeight / parseFloat(getComputedStyle(cell).lineHeight)"
+    )
+    assert total.evaluate(lines) == 1
+    assert total.evaluate(style) < 1.5
 
 
 def test_a_frame_that_was_missed_is_made_good(serve, look):

@@ -163,7 +163,8 @@
 
   function shownAtFirst(plot, state) {
     const { bars, shown } = state.described.layout.meta;
-    return Math.min(bars.labels.length, plot.clientWidth < 500 ? 42 : shown || 105);
+    const all = bars.labels.length;
+    return shown === null ? all : Math.min(all, plot.clientWidth < 500 ? 42 : shown);
   }
 
   function paint(Plotly, holder, plot, state) {

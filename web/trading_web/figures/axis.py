@@ -51,7 +51,10 @@ class Timeline:
         return number + (share - 0.5) * 0.8
 
     def axis(self, shown: int | None = None, space: float = 1) -> dict[str, Any]:
-        """Return what the page needs to label the axis."""
+        """Return what the page needs to label the axis.
+
+        `shown` bars are in view at first, fewer on a phone; None shows all anywhere.
+        """
         local = [formats.local(start) for start in self._starts]
         days = [f"{moment.day} {moment:%b}" for moment in local]
         # Sessions are New York's days, whichever zone is shown.
@@ -64,7 +67,7 @@ class Timeline:
             for i, moment in enumerate(local)
         ]
         bars = {"labels": labels, "days": days, "sessions": fresh, "months": months}
-        return {"bars": bars, "shown": shown or len(labels), "space": space}
+        return {"bars": bars, "shown": shown, "space": space}
 
 
 def layout_of(revision: str, rows: list[str]) -> dict[str, Any]:
